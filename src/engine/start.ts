@@ -1,0 +1,141 @@
+/** Starting the engine: library, context, devices, thread pools and compiler settings. */
+import { availableParallelism } from 'node:os';
+import { EngineError } from '../errors.js';
+import { locateLibrary, type TensorflowLibrary } from './library.js';
+import { loadNative, type NativeApi, type Pointer } from './native.js';
+import { ProtoWriter } from './proto.js';
+import { EngineSession, hasSession, session, setSession } from './session.js';
+
+export interface EngineOptions {
+  /** `auto` takes a GPU if one is registered. `cuda` without one is an error, never a silent fall back. */
+  readonly device?: 'auto' | 'cpu' | 'cuda';
+  /** Threads of the native thread pools. Default: the cores this process may use. */
+  readonly threads?: number;
+  /** A TensorFlow library that is already there, instead of the pinned one; see `locateLibrary`. */
+  readonly libtensorflow?: string;
+  /** Where XLA keeps compiled kernels between processes; `none` keeps none. Default: the user's cache. */
+  readonly compileCache?: string;
+}
+
+/** A device that TensorFlow registered. */
+export interface Device {
+  readonly name: string;
+  readonly type: string;
+  readonly memoryBytes: number;
+}
+
+export interface EngineInfo {
+  readonly tensorflow: string;
+  readonly device: 'cpu' | 'cuda';
+  readonly devices: readonly Device[];
+  readonly threads: number;
+  readonly library: TensorflowLibrary;
+}
+
+let info: EngineInfo | undefined;
+let starting: Promise<EngineInfo> | undefined;
+
+/**
+ * Starts the engine and makes it tfjs's backend. Later calls return the running engine.
+ *
+ * @throws EngineError if the library is missing or unfit, `cuda` is asked for and no GPU registers, or the
+ *   engine runs already on another device.
+ */
+export async function startEngine(options: EngineOptions = {}): Promise<EngineInfo> {
+  starting ??= start(options).catch((error: unknown) => {
+    starting = undefined;
+    throw error;
+  });
+  const running = await starting;
+  const wanted = options.device ?? 'auto';
+  if (wanted !== 'auto' && wanted !== running.device) {
+    throw new EngineError(`the engine runs on ${running.device} already; a process has one device. Asked for: ${wanted}.`);
+  }
+  return running;
+}
+
+/** What the running engine is. @throws EngineError before `startEngine()`. */
+export function engineInfo(): EngineInfo {
+  session();
+  return info as EngineInfo;
+}
+
+async function start(options: EngineOptions): Promise<EngineInfo> {
+  if (hasSession()) return engineInfo();
+  const device = options.device ?? 'auto';
+  const library = await locateLibrary({
+    device,
+    ...(options.libtensorflow === undefined ? {} : { libtensorflow: options.libtensorflow }),
+  });
+  const threads = options.threads ?? availableParallelism();
+  setEnvironment(library, options);
+  const native = loadNative({ framework: library.framework, cc: library.cc, preload: library.cudaLibraries });
+  const context = newContext(native, { threads, hideGpus: device === 'cpu' });
+  const devices = listDevices(native, context);
+  const hasGpu = devices.some((d) => d.type === 'GPU');
+  if (device === 'cuda' && !hasGpu) throw await missingGpu(library);
+  setSession(new EngineSession(native, context, hasGpu ? 'cuda' : 'cpu'));
+  info = { tensorflow: native.version(), device: hasGpu ? 'cuda' : 'cpu', devices, threads, library };
+  return info;
+}
+
+async function missingGpu(library: TensorflowLibrary): Promise<EngineError> {
+  const { explainMissingCuda } = await import('./library.js');
+  const missing = explainMissingCuda(library);
+  const reasons = missing.map((m) => `\n  ${m.soname}: ${m.error}`).join('');
+  return new EngineError(
+    `device: cuda was asked for, but TensorFlow registered no GPU.${
+      reasons === '' ? ' Every CUDA library loads, so look at the driver: does nvidia-smi list a GPU?' : ` Not loaded:${reasons}`
+    }\nRun \`capstan doctor\` for the cure, or use device: cpu.`,
+  );
+}
+
+/** TensorFlow reads these once, when it is loaded. What the user has set is kept. */
+function setEnvironment(library: TensorflowLibrary, options: EngineOptions): void {
+  const set = (name: string, value: string): void => {
+    process.env[name] ??= value;
+  };
+  set('TF_CPP_MIN_LOG_LEVEL', '2');
+  set('TF_ENABLE_ONEDNN_OPTS', '1');
+  set('TF_FORCE_GPU_ALLOW_GROWTH', 'true');
+  const xla = ['--xla_cpu_enable_fast_math=false'];
+  if (library.cudaDataDir !== undefined) xla.push(`--xla_gpu_cuda_data_dir=${library.cudaDataDir}`);
+  process.env.XLA_FLAGS = [...xla, process.env.XLA_FLAGS ?? ''].join(' ').trim();
+  const cache = options.compileCache;
+  if (cache !== undefined && cache !== 'none') {
+    process.env.TF_XLA_FLAGS = `${process.env.TF_XLA_FLAGS ?? ''} --tf_xla_persistent_cache_directory=${cache}`.trim();
+  }
+}
+
+const OFF = 2;
+
+function newContext(native: NativeApi, { threads, hideGpus }: { threads: number; hideGpus: boolean }): Pointer {
+  // The recorder has simplified the graph already; of TensorFlow's own rewriting only oneDNN's is wanted.
+  const rewrite = new ProtoWriter()
+    .int(3, OFF) // constant_folding
+    .int(7, OFF) // arithmetic_optimization
+    .int(8, OFF) // dependency_optimization
+    .int(9, OFF) // loop_optimization
+    .int(13, OFF); // shape_optimization
+  const graphOptions = new ProtoWriter().message(10, rewrite);
+  const config = new ProtoWriter().int(2, threads).int(5, threads).message(10, graphOptions);
+  if (hideGpus) config.message(1, new ProtoWriter().message(1, 'GPU').int(2, 0));
+  const bytes = config.finish();
+  const contextOptions = native.newContextOptions();
+  native.checked('configuration', (s) => native.contextOptionsSetConfig(contextOptions, bytes, bytes.length, s));
+  const context = native.checked('starting TensorFlow', (s) => native.newContext(contextOptions, s));
+  native.deleteContextOptions(contextOptions);
+  return context;
+}
+
+function listDevices(native: NativeApi, context: Pointer): Device[] {
+  const list = native.checked('devices', (s) => native.contextListDevices(context, s));
+  const devices = Array.from({ length: native.deviceListCount(list) }, (_, i) => ({
+    name: native.checked('devices', (s) => native.deviceListName(list, i, s)),
+    type: native.checked('devices', (s) => native.deviceListType(list, i, s)),
+    memoryBytes: Number(native.checked('devices', (s) => native.deviceListMemoryBytes(list, i, s))),
+  }));
+  native.deleteDeviceList(list);
+  return devices;
+}
+

@@ -1,0 +1,51 @@
+/** Nested arrays and plain objects of tensors: what compiled functions take and return. */
+import * as tf from '@tensorflow/tfjs';
+import { EngineError } from '../errors.js';
+
+/** The structure of a tree with its tensors taken out. Two trees of equal text have equal structure. */
+export interface TreeShape {
+  readonly key: string;
+  /** Builds a tree of this structure around other tensors. */
+  rebuild(tensors: readonly tf.Tensor[]): unknown;
+}
+
+/** Takes a tree apart. Numbers, strings, booleans and null are part of the structure. */
+export function flatten(tree: unknown, what: string): { tensors: tf.Tensor[]; shape: TreeShape } {
+  const tensors: tf.Tensor[] = [];
+  const walk = (node: unknown, path: string): { key: string; build: (t: readonly tf.Tensor[]) => unknown } => {
+    if (node instanceof tf.Tensor) {
+      const index = tensors.push(node) - 1;
+      return { key: `T${node.dtype}[${node.shape.join(',')}]`, build: (t) => t[index] };
+    }
+    if (Array.isArray(node)) {
+      const parts = node.map((child, i) => walk(child, `${path}[${i}]`));
+      return { key: `(${parts.map((p) => p.key).join(',')})`, build: (t) => parts.map((p) => p.build(t)) };
+    }
+    if (node !== null && typeof node === 'object' && isPlain(node)) {
+      const parts = Object.entries(node).map(([k, v]) => [k, walk(v, `${path}.${k}`)] as const);
+      return {
+        key: `{${parts.map(([k, p]) => `${JSON.stringify(k)}:${p.key}`).join(',')}}`,
+        build: (t) => Object.fromEntries(parts.map(([k, p]) => [k, p.build(t)])),
+      };
+    }
+    if (node === null || node === undefined || ['number', 'string', 'boolean'].includes(typeof node)) {
+      return { key: node === undefined ? 'undefined' : JSON.stringify(node), build: () => node };
+    }
+    throw new EngineError(
+      `${what}${path} is ${describe(node)}; compiled functions take and return tensors, numbers, strings, booleans, ` +
+        'and arrays and plain objects of them.',
+    );
+  };
+  const { key, build } = walk(tree, '');
+  return { tensors, shape: { key, rebuild: build } };
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'function') return 'a function';
+  return typeof value === 'object' && value !== null ? `a ${value.constructor.name}` : typeof value;
+}
