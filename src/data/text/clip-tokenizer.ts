@@ -1,0 +1,178 @@
+/**
+ * CLIP's byte-pair tokenizer, id for id as open_clip 3.3.0's `SimpleTokenizer` (`open_clip/tokenizer.py`)
+ * with its default cleaning: ftfy, HTML references twice, whitespace collapsed, lower case.
+ *
+ * Ids: 0 to 255 a byte, 256 to 511 a byte that ends a word, then one for each merge, then the start and
+ * the end of text. Padding is 0, which is also the id of "!".
+ */
+import { readFile } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
+import { clipMergesPath } from '../../assets/index.js';
+import { ConfigError, DataError } from '../../errors.js';
+import { type MergeTable, mergePairs, pairKey } from './bpe.js';
+import { fixText } from './ftfy.js';
+import { unescapeHtml } from './unescape-html.js';
+import { collapseWhitespace } from './whitespace.js';
+
+/** Size of CLIP's vocabulary. */
+export const CLIP_VOCAB_SIZE = 49_408;
+/** Id of the start-of-text token. */
+export const START_OF_TEXT = 49_406;
+/** Id of the end-of-text token, the largest, so that argmax over the ids finds it. */
+export const END_OF_TEXT = 49_407;
+/** Context length of the published CLIP models. */
+export const CLIP_CONTEXT_LENGTH = 77;
+
+const NUM_MERGES = CLIP_VOCAB_SIZE - 512 - 2;
+// Words that keep their ids once found; beyond it (web text has no end of new words) they are redone.
+const MAX_CACHED_WORDS = 262_144;
+
+/** Token ids of a batch of texts. */
+export interface TokenBatch {
+  /** B * contextLength ids, row by row, each row start, ids, end, zeros. */
+  readonly tokens: Int32Array;
+  /** Per text, how many ids it has with start and end, before truncation. */
+  readonly numTokens: Int32Array;
+  /** How many texts were longer than the context and lost their end. */
+  readonly truncated: number;
+}
+
+/** `fixText`, HTML references decoded twice, whitespace collapsed, lower case: what the tokenizer reads. */
+export function cleanCaption(text: string): string {
+  return collapseWhitespace(unescapeHtml(unescapeHtml(fixText(text)))).toLowerCase();
+}
+
+// The reference ignores case, by which, after lower-casing, the long s alone still gains: it stands for
+// an s in the literals. For the same reason U+0345, which folds to a letter, is in no class there.
+const WORD =
+  /<[sſ]tart_of_text>|<end_of_text>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^ \p{L}\p{N}\u0345]+/gu;
+
+/** GPT-2's mapping of bytes to printable characters, in which the merges are written. */
+function byteCharacters(): string[] {
+  const printable = (byte: number): boolean =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+  let next = 256;
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));
+}
+
+/** Bytes in the order of their ids: the printable ones first. */
+function bytesById(): number[] {
+  const chars = byteCharacters();
+  const all = chars.map((_, byte) => byte);
+  const isMoved = (byte: number): boolean => (chars[byte] as string).charCodeAt(0) >= 256;
+  return [...all.filter((byte) => !isMoved(byte)), ...all.filter(isMoved)];
+}
+
+/** Tokenizer of CLIP captions; make one with {@link ClipTokenizer.load}. */
+export class ClipTokenizer {
+  readonly #idOfByte = new Uint16Array(256);
+  readonly #merges: MergeTable;
+  readonly #cache = new Map<string, Uint16Array>([
+    ['<start_of_text>', Uint16Array.of(START_OF_TEXT)],
+    ['<end_of_text>', Uint16Array.of(END_OF_TEXT)],
+  ]);
+
+  /**
+   * @param mergesText the merges file, decompressed: a header line, then a merge a line, best first.
+   * @throws DataError if it is not CLIP's merges file.
+   */
+  constructor(mergesText: string) {
+    const chars = byteCharacters();
+    const idOf = new Map<string, number>();
+    bytesById().forEach((byte, id) => {
+      this.#idOfByte[byte] = id;
+      idOf.set(chars[byte] as string, id);
+      idOf.set(`${chars[byte]}</w>`, id + 256);
+    });
+    const lines = mergesText.split('\n').slice(1, 1 + NUM_MERGES);
+    const merges = new Map<number, number>();
+    lines.forEach((line, i) => {
+      const [left, right, ...rest] = line.split(/\s+/);
+      const leftId = idOf.get(left ?? '');
+      const rightId = idOf.get(right ?? '');
+      if (leftId === undefined || rightId === undefined || rest.length > 0) {
+        throw new DataError(
+          `CLIP merges, line ${i + 2}: expected two known tokens, found "${line.slice(0, 80)}". ` +
+            'The file is not bpe_simple_vocab_16e6.txt; fetch it again.',
+        );
+      }
+      merges.set(pairKey(leftId, rightId), 512 + i);
+      idOf.set(`${left}${right}`, 512 + i);
+    });
+    if (idOf.size !== CLIP_VOCAB_SIZE - 2) {
+      throw new DataError(
+        `CLIP merges: expected ${NUM_MERGES} distinct merges, found ${idOf.size - 512}. ` +
+          'The file is cut off or not bpe_simple_vocab_16e6.txt; fetch it again.',
+      );
+    }
+    this.#merges = merges;
+  }
+
+  /**
+   * Reads the merges file (gzip), by default the pinned asset, which is fetched on first use.
+   *
+   * @throws AssetError if the asset cannot be had; DataError if the file is not CLIP's.
+   */
+  static async load(mergesPath?: string): Promise<ClipTokenizer> {
+    const path = mergesPath ?? (await clipMergesPath());
+    const packed = await readFile(path);
+    try {
+      return new ClipTokenizer(gunzipSync(packed).toString('utf8'));
+    } catch (cause) {
+      if (cause instanceof DataError) throw cause;
+      throw new DataError(`CLIP merges ${path}: expected a gzip file, found something else. Fetch it again.`, {
+        cause,
+      });
+    }
+  }
+
+  /** The ids of a text, cleaned first, without start and end of text. */
+  encode(text: string): number[] {
+    const ids: number[] = [];
+    for (const word of cleanCaption(text).match(WORD) ?? []) {
+      for (const id of this.#wordIds(word)) ids.push(id);
+    }
+    return ids;
+  }
+
+  /**
+   * Rows of `contextLength` ids: start, the text, end, zeros. A longer text is cut and its last id
+   * replaced by the end of text.
+   *
+   * @throws ConfigError unless contextLength is an integer of at least 2.
+   */
+  encodeBatch(texts: readonly string[], contextLength: number = CLIP_CONTEXT_LENGTH): TokenBatch {
+    if (!Number.isInteger(contextLength) || contextLength < 2) {
+      throw new ConfigError(`contextLength must be an integer of at least 2, found ${contextLength}.`);
+    }
+    const tokens = new Int32Array(texts.length * contextLength);
+    const numTokens = new Int32Array(texts.length);
+    let truncated = 0;
+    texts.forEach((text, row) => {
+      const start = row * contextLength;
+      const end = start + contextLength;
+      let at = start;
+      tokens[at++] = START_OF_TEXT;
+      let count = 2;
+      for (const word of cleanCaption(text).match(WORD) ?? []) {
+        const ids = this.#wordIds(word);
+        count += ids.length;
+        for (let i = 0; i < ids.length && at < end; i++) tokens[at++] = ids[i] as number;
+      }
+      tokens[Math.min(at, end - 1)] = END_OF_TEXT;
+      numTokens[row] = count;
+      if (count > contextLength) truncated++;
+    });
+    return { tokens, numTokens, truncated };
+  }
+
+  #wordIds(word: string): Uint16Array {
+    const cached = this.#cache.get(word);
+    if (cached !== undefined) return cached;
+    const bytes = Uint16Array.from(Buffer.from(word, 'utf8'), (byte) => this.#idOfByte[byte] as number);
+    bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) + 256; // the one that ends the word
+    const ids = mergePairs(bytes, this.#merges);
+    if (this.#cache.size < MAX_CACHED_WORDS) this.#cache.set(word, ids);
+    return ids;
+  }
+}
