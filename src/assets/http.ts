@@ -1,0 +1,192 @@
+/** Resumable download of one URL into a file, over Node's own http and https. */
+import { createReadStream, createWriteStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { rootCertificates } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { AssetError } from '../errors.js';
+import { describeFileError } from './cache-dir.js';
+
+/** A server or connection that failed; `permanent` when trying again cannot help. */
+export class TransferError extends AssetError {
+  constructor(
+    message: string,
+    readonly permanent: boolean,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Options of `download`. */
+export interface DownloadOptions {
+  /** Size that the whole file must have. */
+  readonly bytes: number;
+  /** Extra certificate authorities: a PEM file. */
+  readonly certificates?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (done: number) => void;
+}
+
+const MAX_REDIRECTS = 10;
+/** Tries in a row that bring no byte before giving up; a try that brings some starts the count anew. */
+const MAX_FRUITLESS_TRIES = 4;
+const IDLE_MS = 60_000;
+const PROGRESS_MS = 100;
+
+/**
+ * Fetches `url` (http, https or file) into `file`, continuing where the file ends if it has a beginning.
+ *
+ * @throws TransferError when the server cannot be reached, refuses, or has a file of another size;
+ *   AssetError when the disk is full or not writable; the signal's reason when aborted.
+ */
+export async function download(url: string, file: string, options: DownloadOptions): Promise<void> {
+  const certificates =
+    options.certificates === undefined
+      ? undefined
+      : [...rootCertificates, await readFile(options.certificates, 'utf8')];
+  for (let fruitless = 0; ; ) {
+    const before = await sizeOf(file);
+    if (before === options.bytes) return;
+    try {
+      await continueDownload(new URL(url), file, before > options.bytes ? 0 : before, certificates, options);
+      return;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (!(error instanceof TransferError) || error.permanent) throw error;
+      fruitless = (await sizeOf(file)) > before ? 0 : fruitless + 1;
+      if (fruitless >= MAX_FRUITLESS_TRIES) throw error;
+      await delay(200 * 2 ** fruitless, undefined, options.signal ? { signal: options.signal } : {});
+    }
+  }
+}
+
+async function continueDownload(
+  url: URL,
+  file: string,
+  start: number,
+  ca: string[] | undefined,
+  options: DownloadOptions,
+): Promise<void> {
+  let source: Readable;
+  let from = start;
+  if (url.protocol === 'file:') {
+    source = createReadStream(fileURLToPath(url), { start });
+  } else {
+    const response = await openResponse(url, start, ca, options.signal);
+    // A server without ranges sends the file from its beginning.
+    if (response.statusCode === 200) from = 0;
+    const total = totalBytes(response, from);
+    if (total !== undefined && total !== options.bytes) {
+      response.destroy();
+      throw new TransferError(`the server has ${total} bytes, ${options.bytes} expected`, true);
+    }
+    source = response;
+  }
+  const output = createWriteStream(file, from > 0 ? { flags: 'r+', start: from } : { flags: 'w' });
+  let done = from;
+  let reportedAt = 0;
+  try {
+    await pipeline(
+      source,
+      async function* (chunks: AsyncIterable<Buffer>) {
+        for await (const chunk of chunks) {
+          done += chunk.length;
+          const now = performance.now();
+          if (now - reportedAt > PROGRESS_MS) {
+            reportedAt = now;
+            options.onProgress?.(done);
+          }
+          yield chunk;
+        }
+      },
+      output,
+      { signal: options.signal },
+    );
+  } catch (error) {
+    const described = describeFileError(error, file);
+    if (described instanceof AssetError || options.signal?.aborted) throw described;
+    throw new TransferError(`the connection broke after ${done} bytes (${reason(error)})`, false, {
+      cause: error,
+    });
+  }
+  options.onProgress?.(done);
+  if (done !== options.bytes) {
+    throw new TransferError(
+      `the connection ended after ${done} of ${options.bytes} bytes`,
+      done > options.bytes,
+    );
+  }
+}
+
+async function openResponse(
+  url: URL,
+  start: number,
+  ca: string[] | undefined,
+  signal: AbortSignal | undefined,
+): Promise<IncomingMessage> {
+  let current = url;
+  for (let i = 0; i < MAX_REDIRECTS; i++) {
+    const response = await send(current, start, ca, signal);
+    const status = response.statusCode ?? 0;
+    if (status === 200 || (status === 206 && rangeStart(response) === start)) return response;
+    response.destroy();
+    if (status >= 300 && status < 400 && response.headers.location) {
+      current = new URL(response.headers.location, current);
+      continue;
+    }
+    const temporary = status === 408 || status === 429 || status >= 500;
+    throw new TransferError(
+      `the server answered ${status} ${response.statusMessage ?? ''}`.trim(),
+      !temporary,
+    );
+  }
+  throw new TransferError(`more than ${MAX_REDIRECTS} redirects`, true);
+}
+
+function send(
+  url: URL,
+  start: number,
+  ca: string[] | undefined,
+  signal: AbortSignal | undefined,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'user-agent': 'capstan', ...(start > 0 ? { range: `bytes=${start}-` } : {}) };
+    const fail = (error: unknown): void => {
+      reject(new TransferError(`cannot reach the server (${reason(error)})`, false, { cause: error }));
+    };
+    const shared = { headers, ...(signal ? { signal } : {}) };
+    let request: ClientRequest;
+    if (url.protocol === 'https:') request = httpsRequest(url, { ...shared, ...(ca ? { ca } : {}) }, resolve);
+    else if (url.protocol === 'http:') request = httpRequest(url, shared, resolve);
+    else {
+      reject(new TransferError(`cannot fetch from a ${url.protocol} address`, true));
+      return;
+    }
+    request.setTimeout(IDLE_MS, () => request.destroy(new Error(`silent for ${IDLE_MS / 1000} s`)));
+    request.on('error', fail);
+    request.end();
+  });
+}
+
+function rangeStart(response: IncomingMessage): number {
+  return Number(/^bytes (\d+)-/.exec(response.headers['content-range'] ?? '')?.[1] ?? -1);
+}
+
+function totalBytes(response: IncomingMessage, from: number): number | undefined {
+  const length = response.headers['content-length'];
+  return length === undefined || response.headers['content-encoding'] ? undefined : from + Number(length);
+}
+
+function reason(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reason(error.errors[0]);
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function sizeOf(file: string): Promise<number> {
+  return (await stat(file).catch(() => undefined))?.size ?? 0;
+}
