@@ -80,6 +80,7 @@ export function mergePairs(ids: Uint16Array, merges: MergeTable): Uint16Array {
     offer(place);
   }
   const result = new Uint16Array(count);
-  for (let place = 0, at = 0; at < count; place = next[place] as number) result[at++] = current[place] as number;
+  for (let place = 0, at = 0; at < count; place = next[place] as number)
+    result[at++] = current[place] as number;
   return result;
 }

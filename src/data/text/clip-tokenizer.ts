@@ -45,7 +45,7 @@ export function cleanCaption(text: string): string {
 // The reference ignores case, by which, after lower-casing, the long s alone still gains: it stands for
 // an s in the literals. For the same reason U+0345, which folds to a letter, is in no class there.
 const WORD =
-  /<[sſ]tart_of_text>|<end_of_text>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^ \p{L}\p{N}\u0345]+/gu;
+  /<[sſ]tart_of_text>|<end_of_text>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|(?:(?!\u0345)[^\p{L}\p{N} ])+/gu;
 
 /** GPT-2's mapping of bytes to printable characters, in which the merges are written. */
 function byteCharacters(): string[] {
@@ -120,9 +120,12 @@ export class ClipTokenizer {
       return new ClipTokenizer(gunzipSync(packed).toString('utf8'));
     } catch (cause) {
       if (cause instanceof DataError) throw cause;
-      throw new DataError(`CLIP merges ${path}: expected a gzip file, found something else. Fetch it again.`, {
-        cause,
-      });
+      throw new DataError(
+        `CLIP merges ${path}: expected a gzip file, found something else. Fetch it again.`,
+        {
+          cause,
+        },
+      );
     }
   }
 

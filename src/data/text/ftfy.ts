@@ -51,11 +51,11 @@ function unescapeCertain(text: string): string {
   });
 }
 
-function fixSegment(segment: string, unescape: boolean): string {
+function fixSegment(segment: string, mayUnescape: boolean): string {
   let text = segment;
   for (;;) {
     const before = text;
-    if (unescape) text = unescapeCertain(text);
+    if (mayUnescape) text = unescapeCertain(text);
     text = fixEncoding(text);
     text = fixC1Controls(text);
     text = fixLatinLigatures(text);
@@ -87,12 +87,12 @@ function segmentEnd(text: string, start: number): number {
 export function fixText(text: string): string {
   if (PLAIN.test(text)) return text;
   let fixed = '';
-  let unescape = true;
+  let mayUnescape = true;
   for (let start = 0; start < text.length; ) {
     const end = segmentEnd(text, start);
     const segment = text.slice(start, end);
-    if (segment.includes('<')) unescape = false;
-    fixed += PLAIN.test(segment) ? segment : fixSegment(segment, unescape);
+    if (segment.includes('<')) mayUnescape = false;
+    fixed += PLAIN.test(segment) ? segment : fixSegment(segment, mayUnescape);
     start = end;
   }
   return fixed;

@@ -11,7 +11,12 @@ export const namedReferences: ReadonlyMap<string, string> = parseTable(HTML5_ENT
 function parseTable(table: string): Map<string, string> {
   const names = new Map<string, string>();
   for (const record of table.trim().split(/\s/)) {
-    const [, name, mark, codes] = /^(\w+)([.!])(.+)$/.exec(record) as unknown as [string, string, string, string];
+    const [, name, mark, codes] = /^(\w+)([.!])(.+)$/.exec(record) as unknown as [
+      string,
+      string,
+      string,
+      string,
+    ];
     const chars = codes.split('-').map((code) => String.fromCodePoint(Number.parseInt(code, 36)));
     names.set(`${name};`, chars.join(''));
     if (mark === '!') names.set(name, chars.join(''));
@@ -20,8 +25,7 @@ function parseTable(table: string): Map<string, string> {
 }
 
 // HTML5 reads references to the C1 range as Windows-1252; Python leaves the five unassigned ones.
-const C1_AS_WINDOWS_1252 =
-  '€\x81‚ƒ„…†‡\u02c6‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—\u02dc™š›œ\x9džŸ';
+const C1_AS_WINDOWS_1252 = '€\x81‚ƒ„…†‡\u02c6‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—\u02dc™š›œ\x9džŸ';
 
 function numericReference(num: number): string {
   if (num === 0) return '\ufffd';

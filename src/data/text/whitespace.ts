@@ -8,7 +8,9 @@ export const WHITESPACE =
   '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 
 const RUNS = new RegExp(`[${WHITESPACE}]+`, 'g');
-const NEEDS_COLLAPSING = new RegExp(`^[${WHITESPACE}]|[${WHITESPACE}]$|[${WHITESPACE}]{2}|(?! )[${WHITESPACE}]`);
+const NEEDS_COLLAPSING = new RegExp(
+  `^[${WHITESPACE}]|[${WHITESPACE}]$|[${WHITESPACE}]{2}|(?! )[${WHITESPACE}]`,
+);
 
 /** Joins the words of `text` with single spaces, as Python's `' '.join(text.split())`. */
 export function collapseWhitespace(text: string): string {

@@ -28,7 +28,9 @@ const LIGATURE = new RegExp(`[${[...LIGATURES.keys()].join('')}]`, 'g');
 
 // The block of halfwidth and fullwidth forms, and the ideographic space.
 const UNUSUAL_WIDTH = /[\u3000\uff01-\uffef]/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed.
 const WHOLE_TERMINAL_ESCAPE = /\x1b\[[\p{Nd};]*[a-zA-Z]/gu;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed.
 const CONTROL = /[\0-\x08\x0b\x0e-\x1f\x7f\u206a-\u206f\ufeff\ufff9-\ufffc]/g;
 
 /** Takes apart the ligatures and digraphs of Latin letters that only typography wants. */
