@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { type CompileOptions, compile } from '../../src/engine/index.js';
 import type { ClipConfig } from '../../src/models/clip/config.js';
 import { clipForward } from '../../src/models/clip/model.js';
 import { clipParamSpecs } from '../../src/models/clip/specs.js';
@@ -158,46 +159,57 @@ describe.each(['gelu', 'quickgelu'])('CLIP with %s equals open_clip', (name) => 
     tf.dispose([params, images, tokens]);
   });
 
-  describe('over five steps', () => {
-    let first: StepResult;
-    let params: Params;
+  const modes: Record<string, CompileOptions | undefined> = {
+    eagerly: undefined,
+    'compiled in clusters': { fusion: 'clusters' },
+    'compiled whole': { fusion: 'whole' },
+  };
+  describe.each(Object.keys(modes))('over five steps %s', (mode) => {
+    type State = { params: Params; m: Params; v: Params };
+    const eager = (state: State, images: tf.Tensor, tokens: tf.Tensor, step: tf.Tensor, lr: tf.Tensor) =>
+      trainStep(golden, state, images, tokens, step, lr);
     const seen: Record<'loss' | 'lr' | 'logitScale' | 'gradNorm', number[]> = {
       loss: [],
       lr: [],
       logitScale: [],
       gradNorm: [],
     };
-    let leaked = 0;
+    let gradients: Record<string, Float32Array>;
+    let params: Record<string, Float32Array>;
+    let leaked: number;
+    const values = (tensors: Params): Record<string, Float32Array> =>
+      Object.fromEntries(Object.entries(tensors).map(([key, t]) => [key, t.dataSync() as Float32Array]));
 
     beforeAll(() => {
+      const options = modes[mode];
+      const compiled = options === undefined ? undefined : compile(eager, options);
       const zeros = (): Params =>
         Object.fromEntries(specs.map((spec) => [spec.name, tf.zeros([...spec.shape])]));
-      let state = { params: initial(), m: zeros(), v: zeros() };
       const held = tf.memory().numTensors;
+      let state: State = { params: initial(), m: zeros(), v: zeros() };
       for (let step = 0; step < golden.steps; step++) {
         const [images, tokens] = batchAt(step);
         const rate = learningRate({ kind: 'cosine', ...golden.optimizer }, step);
         const [stepTensor, rateTensor] = [tf.scalar(step), tf.scalar(rate)];
-        const result = trainStep(golden, state, images, tokens, stepTensor, rateTensor);
+        const result = (compiled ?? eager)(state, images, tokens, stepTensor, rateTensor);
         tf.dispose([images, tokens, stepTensor, rateTensor, state]);
         seen.loss.push(result.loss.dataSync()[0]!);
         seen.lr.push(rate);
         seen.gradNorm.push(result.gradNorm.dataSync()[0]!);
         seen.logitScale.push(result.params.logit_scale!.dataSync()[0]!);
+        if (step === 0) gradients = values(result.grads);
         state = { params: result.params, m: result.m, v: result.v };
-        if (step === 0) first = { ...result };
-        else tf.dispose(result.grads);
-        tf.dispose([result.loss, result.gradNorm]);
+        tf.dispose([result.grads, result.loss, result.gradNorm]);
       }
-      // The gradients of the first step are kept for the tests.
-      leaked = tf.memory().numTensors - held - specs.length;
-      params = state.params;
-      tf.dispose([state.m, state.v]);
+      params = values(state.params);
+      tf.dispose(state);
+      compiled?.dispose();
+      leaked = tf.memory().numTensors - held;
     });
 
     it('in every gradient', () => {
       for (const [key, { data }] of Object.entries(group('grad'))) {
-        expectRelative(first.grads[key]!.dataSync(), data, 1e-3, `gradient of ${key}`);
+        expectRelative(gradients[key]!, data, 1e-3, `gradient of ${key}`);
       }
     });
 
@@ -210,11 +222,10 @@ describe.each(['gelu', 'quickgelu'])('CLIP with %s equals open_clip', (name) => 
 
     it('in every parameter after them', () => {
       for (const [key, { data }] of Object.entries(group('after'))) {
-        const values = params[key]!.dataSync() as Float32Array;
-        const gap = values.reduce(
-          (worst: number, x: number, i: number) => Math.max(worst, Math.abs(x - data[i]!)),
-          0,
-        );
+        let gap = 0;
+        params[key]!.forEach((x, i) => {
+          gap = Math.max(gap, Math.abs(x - data[i]!));
+        });
         expect(gap, `largest gap in ${key}`).toBeLessThanOrEqual(1e-4);
       }
     });
@@ -222,5 +233,32 @@ describe.each(['gelu', 'quickgelu'])('CLIP with %s equals open_clip', (name) => 
     it('without leaving a tensor behind', () => {
       expect(leaked).toBe(0);
     });
+  });
+
+  it('in bf16 as closely as that type allows', () => {
+    const [bytes, tokens] = batchAt(0);
+    const state = { params: initial(), m: initial(), v: initial() };
+    const [step, lr] = [tf.scalar(0), tf.scalar(0)];
+    const compiled = compile(
+      () => {
+        const { loss, grads } = trainStep(golden, state, bytes, tokens, step, lr);
+        return { loss, grads };
+      },
+      { precision: 'bf16' },
+    );
+    const { loss, grads } = compiled();
+    expectClose(loss.dataSync(), golden.history.loss.slice(0, 1), 1e-2, 'loss');
+    // Eight significant bits per product: the direction of the whole gradient is kept.
+    let [dot, ours, theirs] = [0, 0, 0];
+    for (const [key, { data }] of Object.entries(group('grad'))) {
+      grads[key]!.dataSync().forEach((x: number, i: number) => {
+        dot += x * data[i]!;
+        ours += x * x;
+        theirs += data[i]! ** 2;
+      });
+    }
+    expect(dot / Math.sqrt(ours * theirs)).toBeGreaterThan(0.999);
+    tf.dispose([bytes, tokens, state, step, lr, loss, grads]);
+    compiled.dispose();
   });
 });

@@ -1,1 +1,6 @@
-export * as tf from '../../src/engine/tf.js';
+/** Starts the engine for a test file that imports tf from here. */
+import { startEngine } from '../../src/engine/index.js';
+
+await startEngine({ device: 'cpu' });
+
+export { tf } from '../../src/engine/index.js';

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import * as tf from '../../src/engine/tf.js';
 import { KeyedRandom } from '../../src/rng.js';
+import { tf } from './engine.js';
 
 /** Numbers to test with, from a key; `spread` is their standard deviation. */
 export function numbers(size: number, key: string, spread = 1): Float32Array {

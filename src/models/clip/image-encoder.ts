@@ -3,6 +3,7 @@
 import * as tf from '../../engine/tf.js';
 import { ShapeError } from '../../errors.js';
 import { type BlockOptions, pooledResidualBlock, residualBlock } from '../nn/block.js';
+import { prependToken, takeTokens } from '../nn/embedding.js';
 import { layerNorm } from '../nn/layer-norm.js';
 import { type Params, takeParam } from '../nn/params.js';
 import type { ClipConfig, ClipVisionConfig } from './config.js';
@@ -74,9 +75,8 @@ export function encodeImage(params: Params, config: ClipConfig, images_BHWC: tf.
   const batch = images_BHWC.shape[0] as number;
   return tf.tidy(() => {
     const patches_BGW = embedPatches(params, images_BHWC, vision);
-    const class_B1W = tf.broadcastTo(takeParam(params, 'visual.class_embedding'), [batch, 1, width]);
     const tokens_BLW = tf.add(
-      tf.concat([class_B1W, patches_BGW], 1),
+      prependToken(takeParam(params, 'visual.class_embedding'), patches_BGW),
       takeParam(params, 'visual.positional_embedding'),
     );
     const length = tokens_BLW.shape[1] as number;
@@ -91,10 +91,7 @@ export function encodeImage(params: Params, config: ClipConfig, images_BHWC: tf.
     const block = (i: number): string => `visual.transformer.resblocks.${i}`;
     let x_MW = norm('visual.ln_pre', tf.reshape(tokens_BLW, [batch * length, width]));
     for (let i = 0; i < depth - 1; i++) x_MW = residualBlock(params, block(i), x_MW, options);
-    const class_BW = tf.reshape(
-      tf.slice(tf.reshape(x_MW, [batch, length, width]), [0, 0, 0], [batch, 1, width]),
-      [batch, width],
-    );
+    const class_BW = takeTokens(x_MW, tf.zeros([batch], 'int32'));
     const pooled_BW = pooledResidualBlock(params, block(depth - 1), x_MW, class_BW, options);
     return tf.matMul(norm('visual.ln_post', pooled_BW), takeParam(params, 'visual.proj'));
   });

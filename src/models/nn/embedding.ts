@@ -45,3 +45,22 @@ export function takeTokens(x_MW: tf.Tensor, position_B: tf.Tensor): tf.Tensor {
     };
   });
 }
+
+/**
+ * One learned token before each sequence's own.
+ *
+ * @param token_W the token
+ * @param x_BGW sequences of G tokens
+ * @returns [B, G + 1, W]
+ */
+export function prependToken(token_W: tf.Tensor, x_BGW: tf.Tensor): tf.Tensor {
+  const [batch, length, width] = x_BGW.shape as [number, number, number];
+  return customGradient([token_W, x_BGW], () => ({
+    value: tf.concat([tf.broadcastTo(token_W, [batch, 1, width]), x_BGW], 1),
+    saved: [],
+    gradient: (dy_BLW) => [
+      tf.sum(tf.slice(dy_BLW, [0, 0, 0], [batch, 1, width]), [0, 1]),
+      tf.slice(dy_BLW, [0, 1, 0], [batch, length, width]),
+    ],
+  }));
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { gelu, quickGelu } from '../../../../src/models/nn/activation.js';
-import { embed, takeTokens } from '../../../../src/models/nn/embedding.js';
+import { embed, prependToken, takeTokens } from '../../../../src/models/nn/embedding.js';
 import { layerNorm } from '../../../../src/models/nn/layer-norm.js';
 import { linear } from '../../../../src/models/nn/linear.js';
 import { l2Normalize } from '../../../../src/models/nn/normalize.js';
@@ -104,6 +104,14 @@ describe('layers against float64 arithmetic and its central differences', () => 
       reference: (x) => [2, 4, 11].flatMap((row) => [x![row * 2]!, x![row * 2 + 1]!]),
     });
     positions.dispose();
+  });
+
+  it('prependToken', () => {
+    checkOperation({
+      inputs: [input([2], 'token'), input([3, 2, 2], 'x')],
+      op: (token, x) => prependToken(token!, x!),
+      reference: (token, x) => [0, 4, 8].flatMap((at) => [...token!, ...x!.subarray(at, at + 4)]),
+    });
   });
 });
 
