@@ -1,0 +1,119 @@
+/** Run folders to one self-contained HTML page. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ConfigError } from '../errors.js';
+import { examplesSection } from './examples.js';
+import { escapeHtml, page, percent, table, timesChance } from './html.js';
+import { type RunFiles, readRun } from './run-files.js';
+import {
+  configSection,
+  confusionSection,
+  progressSection,
+  scoresSection,
+  trainingSection,
+} from './sections.js';
+
+/** A table that the caller adds above the scores, such as the spread over seeds. */
+export interface ReportTable {
+  readonly title: string;
+  readonly note?: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
+}
+
+/** What a report says beside its runs' files. */
+export interface ReportOptions {
+  readonly title?: string;
+  readonly intro?: string;
+  readonly tables?: readonly ReportTable[];
+}
+
+function tile(value: string, name: string, note: string): string {
+  return `<div class="tile"><small>${escapeHtml(name)}</small><b>${escapeHtml(value)}</b><small>${escapeHtml(note)}</small></div>`;
+}
+
+function median(values: number[]): number | undefined {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+/** The figures to see first. */
+function tiles(run: RunFiles): string {
+  const shown: string[] = [];
+  for (const { metrics, classes, split } of run.zeroShot) {
+    const { top1, chanceTop1, numClasses } = metrics;
+    shown.push(
+      tile(
+        percent(top1),
+        `zero-shot top-1 by ${classes}`,
+        `${timesChance(top1, chanceTop1)} chance, ${numClasses} classes, ${split}`,
+      ),
+    );
+  }
+  for (const { metrics, split } of run.retrieval) {
+    for (const [name, direction] of [
+      ['text to image', metrics.textToImage],
+      ['image to text', metrics.imageToText],
+    ] as const) {
+      const recall = direction.recallAt['1'] as number;
+      const note = `${timesChance(recall, direction.chanceAt['1'] as number)} chance, ${split}`;
+      shown.push(tile(percent(recall), `R@1 ${name}`, note));
+    }
+  }
+  const last = run.metrics[run.metrics.length - 1];
+  if (last) {
+    const seen =
+      last.samplesSeen === undefined ? '' : `${last.samplesSeen.toLocaleString('en')} samples seen`;
+    shown.push(tile(last.step.toLocaleString('en'), 'steps', seen));
+    shown.push(tile(last.loss.toFixed(3), 'last loss', `at step ${last.step}`));
+    const speed = median(run.metrics.flatMap(({ imgPerSec }) => imgPerSec ?? []));
+    if (speed !== undefined) shown.push(tile(speed.toFixed(0), 'images per second', 'median over steps'));
+  }
+  return shown.length === 0 ? '' : `<div class="tiles">\n${shown.join('\n')}\n</div>`;
+}
+
+/**
+ * Renders runs: curves of all of them together, then each one's scores, examples and configuration.
+ *
+ * @returns a page that refers to no other file.
+ * @throws ConfigError without a run.
+ */
+export async function renderReport(runs: readonly RunFiles[], options: ReportOptions = {}): Promise<string> {
+  if (runs.length === 0) throw new ConfigError('A report needs at least one run folder.');
+  const title = options.title ?? `capstan: ${runs.map(({ name }) => name).join(', ')}`;
+  const body = [`<h1>${escapeHtml(title)}</h1>`];
+  if (options.intro) body.push(`<p class="muted">${escapeHtml(options.intro)}</p>`);
+  const many = runs.length > 1;
+  if (!many) body.push(tiles(runs[0] as RunFiles));
+  for (const { title: heading, note, columns, rows } of options.tables ?? []) {
+    body.push(
+      `<h2>${escapeHtml(heading)}</h2>\n<div class="card">${table(columns, rows, columns.slice(1))}${note ? `<p><small>${escapeHtml(note)}</small></p>` : ''}</div>`,
+    );
+  }
+  body.push(await trainingSection(runs), await progressSection(runs));
+  for (const run of runs) {
+    if (many) body.push(`<h2>${escapeHtml(run.name)}</h2>`, tiles(run));
+    body.push(scoresSection(run), await examplesSection(run), confusionSection(run));
+  }
+  body.push('<h2>Configuration</h2>', `<div class="stack">${runs.map(configSection).join('\n')}</div>`);
+  return page(title, body.filter((part) => part !== '').join('\n'));
+}
+
+/**
+ * Reads run folders and writes their report, whole or not at all.
+ *
+ * @throws DataError if a folder is no run folder or a file in it is damaged.
+ */
+export async function writeReport(
+  runDirs: readonly string[],
+  outFile: string,
+  options: ReportOptions = {},
+): Promise<void> {
+  const runs: RunFiles[] = [];
+  for (const dir of runDirs) runs.push(await readRun(dir));
+  const html = await renderReport(runs, options);
+  await mkdir(dirname(outFile), { recursive: true });
+  const part = `${outFile}.${randomBytes(4).toString('hex')}.part`;
+  await writeFile(part, html);
+  await rename(part, outFile);
+}

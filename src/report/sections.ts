@@ -1,0 +1,246 @@
+/** The sections of a report, each from the run files it shows; a section without data is left out. */
+import { type LineChart, renderLineChart, type Series } from './charts.js';
+import { escapeHtml, percent, table, timesChance } from './html.js';
+import type { DirectionMetrics, MetricsRow, RunFiles } from './run-files.js';
+
+/** Draws each chart that has points as a card of a grid. */
+async function chartGrid(charts: readonly LineChart[]): Promise<string> {
+  const drawn: string[] = [];
+  for (const chart of charts) {
+    const series = chart.series.filter(({ points }) => points.length > 0);
+    if (!series.some(({ dashed }) => !dashed)) continue;
+    const svg = await renderLineChart({ ...chart, series });
+    drawn.push(`<section class="card"><h3>${escapeHtml(chart.title)}</h3>${svg}</section>`);
+  }
+  return drawn.length === 0 ? '' : `<div class="grid">\n${drawn.join('\n')}\n</div>`;
+}
+
+/** One line per run of a field of its metrics. */
+function overRuns(
+  runs: readonly RunFiles[],
+  field: (row: MetricsRow) => number | undefined,
+  suffix = '',
+): Series[] {
+  return runs.map((run) => ({
+    name: `${run.name}${suffix}`,
+    points: run.metrics.flatMap((row) => {
+      const value = field(row);
+      return value === undefined ? [] : [[row.step, value] as const];
+    }),
+  }));
+}
+
+/** The mix a run was configured with: the `captions` record of its data section. */
+export function configuredMix(run: RunFiles): Record<string, number> {
+  const data = run.config.data as { captions?: unknown } | undefined;
+  const captions = data?.captions ?? run.config.captions;
+  if (typeof captions !== 'object' || captions === null) return {};
+  return Object.fromEntries(
+    Object.entries(captions).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  );
+}
+
+/** The realised share of each caption kind, running over all samples so far, beside the configured one. */
+function mixSeries(run: RunFiles, prefix: string): Series[] {
+  const configured = configuredMix(run);
+  const kinds = [
+    ...new Set([...Object.keys(configured), ...run.metrics.flatMap((row) => Object.keys(row.mix ?? {}))]),
+  ];
+  const rows = run.metrics.filter((row) => row.mix !== undefined);
+  const last = rows[rows.length - 1]?.step;
+  if (last === undefined) return [];
+  return kinds.flatMap((kind): Series[] => {
+    let sum = 0;
+    const measured: Series = {
+      name: `${prefix}${kind}`,
+      points: rows.map((row, at) => {
+        sum += row.mix?.[kind] ?? 0;
+        return [row.step, sum / (at + 1)];
+      }),
+    };
+    const share = configured[kind];
+    if (share === undefined) return [measured];
+    const points = [
+      [rows[0]?.step as number, share],
+      [last, share],
+    ] as const;
+    return [measured, { name: `${prefix}${kind}, configured`, group: measured.name, dashed: true, points }];
+  });
+}
+
+/** Curves of training. */
+export async function trainingSection(runs: readonly RunFiles[]): Promise<string> {
+  const many = runs.length > 1;
+  const step = 'step';
+  const charts = await chartGrid([
+    {
+      title: 'Contrastive loss',
+      xTitle: step,
+      yTitle: 'loss',
+      smooth: true,
+      series: overRuns(runs, (row) => row.loss),
+    },
+    {
+      title: 'Learning rate',
+      xTitle: step,
+      yTitle: 'learning rate',
+      series: overRuns(runs, (row) => row.lr),
+    },
+    {
+      title: 'Throughput',
+      xTitle: step,
+      yTitle: 'images per second',
+      smooth: true,
+      series: overRuns(runs, (row) => row.imgPerSec),
+    },
+    {
+      title: 'Time per step and wait for data',
+      xTitle: step,
+      yTitle: 'milliseconds',
+      smooth: true,
+      series: [
+        ...overRuns(runs, (row) => row.stepMs, many ? ' step' : ''),
+        ...overRuns(runs, (row) => row.dataWaitMs, ' data wait'),
+      ],
+    },
+    {
+      title: 'Caption mix so far (dashed: configured)',
+      xTitle: step,
+      yTitle: 'share of captions',
+      yFormat: '.0%',
+      series: runs.flatMap((run) => mixSeries(run, many ? `${run.name} ` : '')),
+    },
+    {
+      title: 'Caption length, untruncated',
+      xTitle: step,
+      yTitle: 'mean tokens per caption',
+      smooth: true,
+      series: overRuns(runs, (row) => row.tokensMean),
+    },
+    {
+      title: 'Captions cut at the context length',
+      xTitle: step,
+      yTitle: 'share of captions',
+      yFormat: '.1%',
+      smooth: true,
+      series: runs.some((run) => run.metrics.some((row) => (row.truncatedShare ?? 0) > 0))
+        ? overRuns(runs, (row) => row.truncatedShare)
+        : [],
+    },
+    {
+      title: 'Logit scale (exponential of the learned value)',
+      xTitle: step,
+      yTitle: 'logit scale',
+      zoomY: true,
+      series: overRuns(runs, (row) => row.logitScale),
+    },
+    {
+      title: 'Gradient norm',
+      xTitle: step,
+      yTitle: 'global L2 norm',
+      smooth: true,
+      series: overRuns(runs, (row) => row.gradNorm),
+    },
+  ]);
+  return charts === '' ? '' : `<h2>Training</h2>\n${charts}`;
+}
+
+/** Scores during training: one chart per metric, a line per run. */
+export async function progressSection(runs: readonly RunFiles[]): Promise<string> {
+  const names = [...new Set(runs.flatMap((run) => run.evals.flatMap((row) => Object.keys(row))))].filter(
+    (name) => name.includes('/') && !/chance/i.test(name),
+  );
+  const charts = await chartGrid(
+    names.map((name) => ({
+      title: name,
+      xTitle: 'step',
+      yTitle: name.split('/').at(-1) as string,
+      series: runs.flatMap((run): Series[] => {
+        const at = (key: string) =>
+          run.evals.flatMap((row) =>
+            row[key] === undefined ? [] : [[row.step as number, row[key]] as const],
+          );
+        const chanceKey = name.replace(
+          /\/(\w)(\w*)$/,
+          (_, first: string, rest: string) => `/chance${first.toUpperCase()}${rest}`,
+        );
+        return [
+          { name: run.name, points: at(name) },
+          { name: `${run.name}, chance`, group: run.name, dashed: true, points: at(chanceKey) },
+        ];
+      }),
+    })),
+  );
+  return charts === '' ? '' : `<h2>Validation while training</h2>\n${charts}`;
+}
+
+const intervalText = ({ low, high }: { low: number; high: number }): string =>
+  `${percent(low)} – ${percent(high)}`;
+
+function scoreRow(what: string, on: string, value: number, chance: number, range: string): string[] {
+  return [what, on, percent(value), range, percent(chance), timesChance(value, chance)];
+}
+
+function recallRows(what: string, on: string, direction: DirectionMetrics): string[][] {
+  return Object.keys(direction.recallAt).map((k) =>
+    scoreRow(
+      `${what} R@${k}`,
+      on,
+      direction.recallAt[k] as number,
+      direction.chanceAt[k] as number,
+      k === '1' && direction.recallAt1Interval ? intervalText(direction.recallAt1Interval) : '',
+    ),
+  );
+}
+
+/** All scores of the eval files, each with its chance level. */
+export function scoresSection(run: RunFiles): string {
+  const rows: string[][] = [];
+  for (const { metrics, split, classes, step } of run.zeroShot) {
+    const on = `${split}, ${metrics.numClasses} classes (${classes}), ${metrics.numImages} images, step ${step}`;
+    rows.push(
+      scoreRow('zero-shot top-1', on, metrics.top1, metrics.chanceTop1, intervalText(metrics.top1Interval)),
+    );
+    rows.push(scoreRow('zero-shot top-5', on, metrics.top5, metrics.chanceTop5, ''));
+    rows.push(
+      scoreRow('zero-shot mean per-class recall', on, metrics.meanPerClassRecall, metrics.chanceTop1, ''),
+    );
+  }
+  for (const { galleries, split, step } of run.retrieval) {
+    for (const { name, numImages, numTexts, textToImage, imageToText } of galleries) {
+      const on = `${split} ${name}, ${numImages} images, ${numTexts} captions, step ${step}`;
+      rows.push(
+        ...recallRows('text to image', on, textToImage),
+        ...recallRows('image to text', on, imageToText),
+      );
+    }
+  }
+  if (rows.length === 0) return '';
+  const columns = ['score', 'on', 'value', '95 % interval', 'chance', 'times chance'];
+  return `<h2>Scores</h2>\n<div class="card">${table(columns, rows, columns.slice(2))}</div>`;
+}
+
+/** The classes most often taken for one another. */
+export function confusionSection(run: RunFiles): string {
+  const columns = ['true class', 'taken for', 'images', 'share of the class'];
+  const cards = run.zeroShot
+    .filter(({ confusions }) => confusions.length > 0)
+    .map(({ classes, split, confusions }) => {
+      const rows = confusions.map(({ actual, predicted, count, share }) => [
+        actual,
+        predicted,
+        count,
+        percent(share),
+      ]);
+      const title = escapeHtml(`${classes}, ${split}`);
+      return `<section class="card"><h3>${title}</h3>${table(columns, rows, columns.slice(2))}</section>`;
+    });
+  return cards.length === 0 ? '' : `<h2>Top confusions</h2>\n<div class="grid">\n${cards.join('\n')}\n</div>`;
+}
+
+/** The resolved configuration and the versions, folded. */
+export function configSection(run: RunFiles): string {
+  const versions =
+    Object.keys(run.versions).length === 0 ? '' : `\n\n# versions\n${JSON.stringify(run.versions, null, 2)}`;
+  return `<details class="card"><summary>Configuration of ${escapeHtml(run.name)}</summary><pre>${escapeHtml(run.configText.trimEnd() + versions)}</pre></details>`;
+}
