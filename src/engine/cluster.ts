@@ -120,7 +120,7 @@ export function fuseClusters(
     if (!emitter.has(name)) emitter.emit(name, body, { xla: true });
     const call = new Node('PartitionedCall', [], inputs);
     for (const value of outputs) replacement.set(value, call.addOutput(value.dtype, value.shape));
-    markClusterCall(call, { functionName: name });
+    markClusterCall(call, { functionName: name, contents: body.nodes.map((n) => n.op).filter((op) => op !== INPUT && op !== 'Const').join(' ') });
     calls.set(group, call);
   }
   const emittedCalls = new Set<Node>();

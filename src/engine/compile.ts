@@ -8,8 +8,9 @@ import { EngineError } from '../errors.js';
 import { DType } from './dtypes.js';
 import { type EmittedFunction, Emitter } from './emit.js';
 import { fuseClusters } from './cluster.js';
-import type { Value } from './ir.js';
+import type { Program, Value } from './ir.js';
 import { applyBf16 } from './precision.js';
+import { type OpTiming, profileProgram } from './profile.js';
 import { Recording } from './recorder.js';
 import { type EngineSession, session } from './session.js';
 import { simplify } from './simplify.js';
@@ -58,12 +59,15 @@ export interface CompiledFunction<A extends unknown[], R> {
   async(...args: A): Promise<R>;
   /** One entry per compiled signature. */
   stats(): readonly ProgramStats[];
+  /** Runs once, operation by operation, and says what each took. Variables are updated as by a call. */
+  profile(...args: A): OpTiming[];
   /** Compiles for these arguments without running. */
   prepare(...args: A): void;
   dispose(): void;
 }
 
 interface Executable {
+  readonly program: Program;
   readonly emitted: EmittedFunction;
   readonly captured: tf.Tensor[];
   readonly result: TreeShape;
@@ -142,6 +146,10 @@ export function compile<A extends unknown[], R>(
       const results = await session().binding.executeAsync(emitted.name, [], ids, emitted.numOutputs);
       return finish(executable, started, results);
     },
+    profile(...args: A): OpTiming[] {
+      const { executable, inputs } = lookUp(args);
+      return profileProgram(executable.program, session().handleIds([...inputs, ...executable.captured]));
+    },
     stats: () => [...executables.values()].map((e) => e.stats),
     prepare: (...args: A): void => {
       lookUp(args);
@@ -206,6 +214,7 @@ function build<A extends unknown[], R>(
       xla: fusion === 'whole',
     });
     return {
+      program: fused.program,
       emitted,
       captured,
       result: result as TreeShape,

@@ -19,6 +19,8 @@ export interface EmittedFunction {
 /** A group of nodes to be called as a function of its own; see `cluster.ts`. */
 export interface ClusterCall {
   readonly functionName: string;
+  /** The operations inside, for profiles. */
+  readonly contents: string;
 }
 
 const clusterOfNode = new WeakMap<Node, ClusterCall>();
@@ -26,6 +28,11 @@ const clusterOfNode = new WeakMap<Node, ClusterCall>();
 /** Marks a node as a call of a cluster's function. */
 export function markClusterCall(node: Node, call: ClusterCall): void {
   clusterOfNode.set(node, call);
+}
+
+/** The cluster that a node calls, if it does. */
+export function clusterFunction(node: Node): ClusterCall | undefined {
+  return clusterOfNode.get(node);
 }
 
 export class Emitter {

@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import {
   type AssetProgressListener,
+  assetDirectory,
   ensureAsset,
   isAssetCached,
   type PinnedAsset,
@@ -61,22 +62,32 @@ const FRAMEWORK = `libtensorflow_framework${suffix}`;
  *   without a driver; AssetError when the fetch fails.
  */
 export async function locateLibrary(options: LocateOptions = {}): Promise<TensorflowLibrary> {
-  const platform = requirePlatform();
+  const found = await findLibrary(options);
+  if (found) return found;
+  const { asset, cuda } = await chooseAsset(options.device ?? 'auto');
+  const root = await ensureAsset(asset, { onProgress: options.onProgress, signal: options.signal });
+  return describe(join(root, 'tensorflow'), 'cache', TENSORFLOW_VERSION, cuda);
+}
+
+/** As `locateLibrary`, but gives undefined where that would fetch. @throws EngineError */
+export async function findLibrary(options: LocateOptions = {}): Promise<TensorflowLibrary | undefined> {
   const device = options.device ?? 'auto';
+  requirePlatform();
   const fromEnvironment = process.env.CAPSTAN_LIBTENSORFLOW;
   if (fromEnvironment) return namedLibrary(fromEnvironment, 'env', 'CAPSTAN_LIBTENSORFLOW', device);
   if (options.libtensorflow) return namedLibrary(options.libtensorflow, 'config', 'libtensorflow', device);
+  const { asset, cuda } = await chooseAsset(device);
+  if (!(await isAssetCached(asset))) return installedPythonLibrary(cuda);
+  return describe(join(assetDirectory(asset), 'tensorflow'), 'cache', TENSORFLOW_VERSION, cuda);
+}
 
-  const driver = await hasNvidiaDriver();
+/** The pinned build for this machine: with CUDA where it is asked for, or possible and not refused. */
+async function chooseAsset(device: 'auto' | 'cpu' | 'cuda'): Promise<{ asset: PinnedAsset; cuda: boolean }> {
+  const platform = requirePlatform();
+  const driver = device !== 'cpu' && (await hasNvidiaDriver());
   if (device === 'cuda') requireCudaPossible(platform, driver);
-  const wantsCuda = device === 'cuda' || (device === 'auto' && driver && platform === 'linux-x64');
-  const asset: PinnedAsset = wantsCuda ? tensorflowCuda : tensorflowCpu[platform];
-  if (!(await isAssetCached(asset))) {
-    const installed = await installedPythonLibrary(wantsCuda);
-    if (installed) return installed;
-  }
-  const root = await ensureAsset(asset, { onProgress: options.onProgress, signal: options.signal });
-  return describe(join(root, 'tensorflow'), 'cache', TENSORFLOW_VERSION, wantsCuda);
+  const cuda = driver && platform === 'linux-x64';
+  return { asset: cuda ? tensorflowCuda : tensorflowCpu[platform], cuda };
 }
 
 function requireCudaPossible(platform: string, driver: boolean): void {
@@ -103,7 +114,7 @@ async function namedLibrary(
   const directory = await findDirectory(resolve(path));
   if (directory === undefined) {
     throw new EngineError(
-      `${setting} is ${path}, where neither ${CC} nor ${FRAMEWORK} were found together. Give the directory that ` +
+      `${setting} is ${path}, where ${CC} and ${FRAMEWORK} were not found. Give the directory that ` +
         'holds both, one of the two files, a site-packages directory or a virtual environment with tensorflow in it.',
     );
   }

@@ -2,7 +2,8 @@
  * TensorFlow's C API, called through koffi: the one file that declares native functions. Pointers are
  * opaque bigints. Sources: tensorflow/c/c_api.h, c/eager/c_api.h and c_api_experimental.h, version 2.21.
  */
-import koffi, { type KoffiFunc, type LibraryHandle } from 'koffi';
+import type { KoffiFunc, LibraryHandle } from 'koffi';
+import { koffi } from './koffi.js';
 import { EngineError } from '../errors.js';
 
 /** A native address; 0n is NULL. */
@@ -271,8 +272,6 @@ function keepFreedMemory(): void {
 
 /** Loads the two TensorFlow libraries and declares their C API. Call once per process. */
 export function loadNative(paths: { framework: string; cc: string; preload?: readonly string[] }): NativeApi {
-  // XLA and LLVM recurse deeply; koffi runs native code on stacks of its own.
-  koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 16 << 20 });
   keepFreedMemory();
   for (const path of paths.preload ?? []) pinLibrary(path);
   pinLibrary(paths.framework);
