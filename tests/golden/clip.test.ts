@@ -78,7 +78,18 @@ function expectRelative(actual: ArrayLike<number>, expected: ArrayLike<number>, 
   expect(gap, `${what}: largest gap`).toBeLessThanOrEqual(limit * Math.max(largest, 1e-6));
 }
 
-describe.each(['gelu', 'quickgelu'])('CLIP with %s equals open_clip', (name) => {
+/** Runs of the training step; undefined is eager. */
+const modes: Record<string, CompileOptions | undefined> = {
+  eagerly: undefined,
+  'compiled in clusters': { fusion: 'clusters' },
+  'compiled whole': { fusion: 'whole' },
+};
+
+// Compiling is slow, and the two models differ in one activation.
+describe.each([
+  ['gelu', Object.keys(modes)],
+  ['quickgelu', ['eagerly']],
+])('CLIP with %s equals open_clip', (name, modesOfName) => {
   const golden = JSON.parse(readFileSync(dataOf(`clip-${name}.json`), 'utf8')) as Golden;
   const tensors = readGoldens(dataOf(`clip-${name}.safetensors`));
   const group = (prefix: string): Record<string, GoldenTensor> =>
@@ -159,12 +170,7 @@ describe.each(['gelu', 'quickgelu'])('CLIP with %s equals open_clip', (name) => 
     tf.dispose([params, images, tokens]);
   });
 
-  const modes: Record<string, CompileOptions | undefined> = {
-    eagerly: undefined,
-    'compiled in clusters': { fusion: 'clusters' },
-    'compiled whole': { fusion: 'whole' },
-  };
-  describe.each(Object.keys(modes))('over five steps %s', (mode) => {
+  describe.each(modesOfName)('over five steps %s', (mode) => {
     type State = { params: Params; m: Params; v: Params };
     const eager = (state: State, images: tf.Tensor, tokens: tf.Tensor, step: tf.Tensor, lr: tf.Tensor) =>
       trainStep(golden, state, images, tokens, step, lr);
@@ -235,7 +241,7 @@ describe.each(['gelu', 'quickgelu'])('CLIP with %s equals open_clip', (name) => 
     });
   });
 
-  it('in bf16 as closely as that type allows', () => {
+  it.runIf(name === 'gelu')('in bf16 as closely as that type allows', () => {
     const [bytes, tokens] = batchAt(0);
     const state = { params: initial(), m: initial(), v: initial() };
     const [step, lr] = [tf.scalar(0), tf.scalar(0)];

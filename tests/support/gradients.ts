@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { compile } from '../../src/engine/index.js';
 import { KeyedRandom } from '../../src/rng.js';
 import { tf } from './engine.js';
 
@@ -36,41 +37,63 @@ export interface GradientCase {
 }
 
 /**
- * Checks an operation's values against the float64 reference, its gradients (of a fixed random weighting
- * of the output) against central differences of that reference, and that it leaves no tensor behind.
+ * Checks an operation, eager and compiled: its values against the float64 reference, its gradients (of a
+ * fixed random weighting of the output) against central differences of that reference, and that it leaves
+ * no tensor behind.
  */
 export function checkOperation({ inputs, op, reference, tolerance = 1e-5 }: GradientCase): void {
   const before = tf.memory().numTensors;
   const exact = inputs.map(({ values }) => Float64Array.from(values));
   const expected = reference(...exact);
   const weights = numbers(expected.length, 'output weights');
+  const slopes = exact.map((input) => centralDifferences(input, weights, () => reference(...exact)));
+  const tensors = inputs.map(({ shape, values }) => tf.tensor(values, shape));
+  const probe = op(...tensors);
+  const dy = tf.tensor(weights, probe.shape);
+  const held = tf.memory().numTensors;
+  const eager = (args: tf.Tensor[], upstream: tf.Tensor): tf.Tensor[] => {
+    const scalarOp = (...xs: tf.Tensor[]): tf.Scalar => op(...xs) as tf.Scalar;
+    const { value, grads } = tf.valueAndGrads(scalarOp)(args, upstream as tf.Scalar);
+    return [value, ...grads];
+  };
+  const compiled = compile(eager);
+  for (const [mode, run] of [
+    ['eager', eager],
+    ['compiled', compiled],
+  ] as const) {
+    const [value, ...gradients] = run(tensors, dy) as [tf.Tensor, ...tf.Tensor[]];
+    expectClose(value.dataSync(), expected, tolerance, `${mode} value`);
+    gradients.forEach((gradient, at) => {
+      expect(gradient.shape, `shape of ${mode} gradient ${at}`).toEqual(inputs[at]!.shape);
+      expectClose(gradient.dataSync(), slopes[at]!, tolerance, `${mode} gradient ${at}`);
+    });
+    tf.dispose([value, gradients]);
+    if (mode === 'compiled') compiled.dispose();
+    expect(tf.memory().numTensors, `tensors left by the ${mode} run`).toBe(held);
+  }
+  tf.dispose([tensors, probe, dy]);
+  expect(tf.memory().numTensors, 'tensors left').toBe(before);
+}
+
+/** Slopes of the weighted sum of an output in each element of an input, by central differences. */
+function centralDifferences(
+  input: Float64Array,
+  weights: Float32Array,
+  output: () => ArrayLike<number>,
+): Float64Array {
+  const step = 1e-5;
   const weighted = (): number => {
-    const out = reference(...exact);
+    const out = output();
     let sum = 0;
     for (let i = 0; i < out.length; i++) sum += out[i]! * weights[i]!;
     return sum;
   };
-  const tensors = inputs.map(({ shape, values }) => tf.tensor(values, shape));
-  const value = op(...tensors);
-  expectClose(value.dataSync(), expected, tolerance, 'value');
-  const dy = tf.tensor(weights, value.shape);
-  const held = tf.memory().numTensors;
-  const gradients = tf.grads((...args: tf.Tensor[]) => op(...args))(tensors, dy);
-  expect(tf.memory().numTensors - held, 'tensors left beside the gradients').toBe(inputs.length);
-  gradients.forEach((gradient, at) => {
-    expect(gradient.shape, `shape of gradient ${at}`).toEqual(inputs[at]!.shape);
-    const input = exact[at]!;
-    const step = 1e-5;
-    const slopes = input.map((x, i) => {
-      input[i] = x + step;
-      const above = weighted();
-      input[i] = x - step;
-      const below = weighted();
-      input[i] = x;
-      return (above - below) / (2 * step);
-    });
-    expectClose(gradient.dataSync(), slopes, tolerance, `gradient ${at}`);
+  return input.map((x, i) => {
+    input[i] = x + step;
+    const above = weighted();
+    input[i] = x - step;
+    const below = weighted();
+    input[i] = x;
+    return (above - below) / (2 * step);
   });
-  tf.dispose([tensors, value, dy, gradients]);
-  expect(tf.memory().numTensors, 'tensors left').toBe(before);
 }
