@@ -24,11 +24,11 @@ export function requirePlatform(
   if (name === 'darwin-arm64') return name;
   if (name !== 'linux-x64' && name !== 'linux-arm64') {
     throw new EngineError(
-      `TensorFlow ${name} is not available: it is built for linux-x64, linux-arm64 and darwin-arm64. ` +
+      `TensorFlow is not built for ${name}, only for linux-x64, linux-arm64 and darwin-arm64. ` +
         'On Windows use the Linux subsystem (WSL 2); on an Intel Mac, a Linux container.',
     );
   }
-  if (glibc === undefined) {
+  if (!glibc) {
     throw new EngineError(
       `This system's C library is not glibc (musl, as in Alpine?), and TensorFlow needs glibc ${MIN_GLIBC} or ` +
         'later. Use a distribution or container image with glibc, such as Debian, Ubuntu or Fedora.',
