@@ -1,3 +1,4 @@
+import { backward } from '../../engine/gradient.js';
 import * as tf from '../../engine/tf.js';
 
 /** A value with what its gradient needs. */
@@ -24,7 +25,10 @@ export function customGradient<S extends tf.Tensor[]>(
     const save = args[args.length - 1] as tf.GradSaveFunc;
     const { value, saved, gradient } = forward();
     save([...saved]);
-    return { value, gradFunc: (dy: tf.Tensor, kept: tf.Tensor[]) => gradient(dy, ...(kept as S)) };
+    return {
+      value,
+      gradFunc: (dy: tf.Tensor, kept: tf.Tensor[]) => backward(() => gradient(dy, ...(kept as S))),
+    };
   });
   return op(...inputs);
 }
