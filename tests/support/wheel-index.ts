@@ -56,6 +56,8 @@ export interface PipBehaviour {
   offline?: boolean;
   /** sha256 that the index states; by default the truth. */
   statedSha256?: string | null;
+  /** The index has no metadata apart from its wheels, so that pip downloads them even in a dry run. */
+  wheelsOnly?: boolean;
   /** `pip config list` prints this. */
   config?: string;
 }
@@ -140,14 +142,22 @@ if (args[0] === '--version') { console.log('pip 99.0'); process.exit(0); }
 if (args[0] === 'config') { console.log(behaviour.config ?? ''); process.exit(0); }
 if (behaviour.offline) {
   console.error('WARNING: Retrying after connection broken');
-  console.error('ERROR: No matching distribution found for ' + args.at(-1));
+  console.error('ERROR: Could not find a version that satisfies the requirement ' + args.at(-1) + ' (from versions: none)');
   process.exit(1);
 }
 const wheel = ${JSON.stringify(known)}.find((w) => w.requirement === args.at(-1));
 if (args[0] === 'download') {
   fs.appendFileSync(${JSON.stringify(this.pipDownloads)}, wheel.file + '\\n');
-  fs.copyFileSync(${JSON.stringify(store)} + '/' + wheel.file, args[args.indexOf('--dest') + 1] + '/' + wheel.file);
+  const target = args[args.indexOf('--dest') + 1];
+  fs.mkdirSync(target, { recursive: true });
+  fs.copyFileSync(${JSON.stringify(store)} + '/' + wheel.file, target + '/' + wheel.file);
   process.exit(0);
+}
+if (behaviour.wheelsOnly) {
+  const unpack = fs.mkdtempSync(process.env.TMPDIR + '/pip-unpack-');
+  fs.copyFileSync(${JSON.stringify(store)} + '/' + wheel.file, unpack + '/' + wheel.file);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+  fs.rmSync(unpack, { recursive: true });
 }
 const sha256 = behaviour.statedSha256 === undefined ? wheel.sha256 : behaviour.statedSha256;
 const archive_info = sha256 === null ? {} : { hashes: { sha256 } };
