@@ -1,0 +1,88 @@
+/**
+ * Image files to pixels, as Pillow decodes them for open_clip: an embedded colour profile is ignored,
+ * an EXIF orientation is ignored, of an animation the first frame counts, and 16 bits become the upper 8.
+ * Decoding is libvips's (through sharp); on JPEG, PNG, WebP and GIF its pixels equal Pillow's.
+ */
+import sharp, { type OutputInfo } from 'sharp';
+import { DataError } from '../../errors.js';
+import { type ColourMode, type ImageHeader, readImageHeader } from './header.js';
+
+// Images are small and many: they are decoded side by side by worker threads, and none twice.
+sharp.concurrency(1);
+sharp.cache(false);
+
+/** Above this, Pillow refuses an image as a decompression bomb. */
+export const DEFAULT_MAX_PIXELS = 178_956_970;
+
+/** Decoded pixels: 8 bits, interleaved, row by row. */
+export interface Pixels {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  /** 3: RGB. 4: RGB and alpha, or CMYK. */
+  readonly channels: 3 | 4;
+}
+
+export interface DecodedImage extends Pixels {
+  readonly mode: ColourMode;
+  /** The fourth channel is an alpha channel by which colours are weighted when resizing. */
+  readonly hasAlpha: boolean;
+}
+
+export interface DecodeOptions {
+  /** The row's key, for messages. */
+  readonly key?: string;
+  /** Larger images are refused before they are decoded. Default {@link DEFAULT_MAX_PIXELS}. */
+  readonly maxPixels?: number;
+}
+
+const named = (options: DecodeOptions): string =>
+  options.key === undefined ? 'Image' : `Image "${options.key}"`;
+
+function checkHeader(bytes: Uint8Array, options: DecodeOptions): ImageHeader {
+  if (bytes.length === 0) throw new DataError(`${named(options)} is empty (0 bytes).`);
+  const header = readImageHeader(bytes);
+  if (header === undefined) {
+    const start = Buffer.from(bytes.subarray(0, 12)).toString('latin1');
+    throw new DataError(
+      `${named(options)}: expected JPEG, PNG, WebP, GIF, TIFF or AVIF, found ${bytes.length} bytes ` +
+        `that begin ${JSON.stringify(start)}.`,
+    );
+  }
+  return header;
+}
+
+/**
+ * Decodes an image file.
+ *
+ * @throws DataError naming the key if the bytes are no image, are damaged or cut off, or if the image
+ *   has more than `maxPixels` pixels.
+ */
+export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): Promise<DecodedImage> {
+  const header = checkHeader(bytes, options);
+  const maxPixels = options.maxPixels ?? DEFAULT_MAX_PIXELS;
+  const image = sharp(bytes, { ignoreIcc: true, failOn: 'error', limitInputPixels: maxPixels });
+  if (header.mode === 'cmyk') image.pipelineColourspace('cmyk').toColourspace('cmyk');
+  let decoded: { data: Buffer; info: OutputInfo };
+  try {
+    decoded = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.trim().replace(/\s+/g, ' ') : String(cause);
+    const what = /exceeds pixel limit/.test(reason)
+      ? `has more than ${maxPixels.toLocaleString('en-US')} pixels; it may be a decompression bomb`
+      : `is a ${header.format} file that cannot be decoded: ${reason}`;
+    throw new DataError(`${named(options)} ${what}.`, { cause });
+  }
+  const { data, info } = decoded;
+  if (info.channels !== 3 && info.channels !== 4) {
+    throw new DataError(`${named(options)}: expected 3 or 4 channels, found ${info.channels}.`);
+  }
+  return {
+    data,
+    width: info.width,
+    height: info.height,
+    channels: info.channels,
+    mode: header.mode,
+    hasAlpha: info.channels === 4 && header.alphaChannel,
+  };
+}

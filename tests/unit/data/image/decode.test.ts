@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs';
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { decodeImage } from '../../../../src/data/image/decode.js';
+import { readImageHeader } from '../../../../src/data/image/header.js';
+import { evalTransform, trainTransform } from '../../../../src/data/image/transforms.js';
+import { DataError } from '../../../../src/errors.js';
+import { KeyedRandom } from '../../../../src/rng.js';
+
+const fixture = (name: string): Buffer =>
+  readFileSync(new URL(`../../../golden/data/transforms/${name}`, import.meta.url));
+
+describe('readImageHeader', () => {
+  it.each([
+    ['gradient.png', 'png', 'rgb', false],
+    ['rgba.png', 'png', 'rgb', true],
+    ['la.png', 'png', 'rgb', true],
+    ['rgb-trns.png', 'png', 'rgb', false],
+    ['palette-alpha.png', 'png', 'indexed', false],
+    ['bilevel.png', 'png', 'indexed', false],
+    ['photo-420.jpg', 'jpeg', 'rgb', false],
+    ['photo-gray.jpg', 'jpeg', 'rgb', false],
+    ['photo-cmyk.jpg', 'jpeg', 'cmyk', false],
+    ['photo-icc.jpg', 'jpeg', 'rgb', false],
+    ['photo.webp', 'webp', 'rgb', true],
+    ['still.gif', 'gif', 'indexed', false],
+  ])('%s', (name, format, mode, alphaChannel) => {
+    expect(readImageHeader(fixture(name))).toEqual({ format, mode, alphaChannel });
+  });
+
+  it('knows TIFF and AVIF, and nothing else', async () => {
+    const raw = sharp({ create: { width: 4, height: 4, channels: 3, background: 'red' } });
+    expect(readImageHeader(await raw.clone().tiff().toBuffer())?.format).toBe('tiff');
+    expect(readImageHeader(await raw.clone().avif().toBuffer())?.format).toBe('avif');
+    expect(readImageHeader(Buffer.from('<html><body>404 not found'))).toBeUndefined();
+    expect(readImageHeader(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'))).toBeUndefined();
+    expect(readImageHeader(new Uint8Array(3))).toBeUndefined();
+  });
+
+  it('ends on a damaged JPEG', () => {
+    expect(readImageHeader(Uint8Array.from([0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))?.mode).toBe(
+      'rgb',
+    );
+    expect(readImageHeader(new Uint8Array(64).fill(0xff).fill(0xd8, 1, 2))?.mode).toBe('rgb');
+  });
+});
+
+describe('decodeImage', () => {
+  it('does not turn a photograph by its EXIF orientation', async () => {
+    const image = await decodeImage(fixture('photo-exif-6.jpg'));
+    expect([image.width, image.height, image.channels]).toEqual([130, 98, 3]);
+  });
+
+  it.each([
+    ['an empty file', new Uint8Array(0), /^Image "row-7" is empty \(0 bytes\)\.$/],
+    [
+      'a web page',
+      Buffer.from('<html>not found</html>'),
+      /^Image "row-7": expected JPEG, .*found 22 bytes that begin "<html>not fo"/,
+    ],
+    [
+      'a cut-off JPEG',
+      fixture('photo-420.jpg').subarray(0, 1500),
+      /^Image "row-7" is a jpeg file that cannot be decoded/,
+    ],
+    [
+      'a cut-off PNG',
+      fixture('noise.png').subarray(0, 900),
+      /^Image "row-7" is a png file that cannot be decoded/,
+    ],
+    [
+      'a PNG header alone',
+      fixture('noise.png').subarray(0, 33),
+      /^Image "row-7" is a png file that cannot be decoded/,
+    ],
+  ])('refuses %s, naming the row', async (_, bytes, message) => {
+    const promise = decodeImage(bytes, { key: 'row-7' });
+    await expect(promise).rejects.toThrow(DataError);
+    await expect(promise).rejects.toThrow(message);
+  });
+
+  it('refuses a bomb before decoding it', async () => {
+    await expect(decodeImage(fixture('noise.png'), { key: 'big', maxPixels: 97 * 61 - 1 })).rejects.toThrow(
+      /^Image "big" has more than 5,916 pixels; it may be a decompression bomb\.$/,
+    );
+    expect((await decodeImage(fixture('noise.png'), { maxPixels: 97 * 61 })).width).toBe(97);
+    const bomb = Buffer.from(fixture('noise.png'));
+    bomb.writeUInt32BE(60_000, 16);
+    bomb.writeUInt32BE(60_000, 20);
+    await expect(decodeImage(bomb)).rejects.toThrow(DataError);
+  });
+});
+
+describe('the transforms', () => {
+  it('train is a function of the key, and of the size that is asked for', async () => {
+    const bytes = fixture('photo-420.jpg');
+    const once = await trainTransform(bytes, 32, new KeyedRandom('a'));
+    expect(once).toHaveLength(32 * 32 * 3);
+    expect(await trainTransform(bytes, 32, new KeyedRandom('a'))).toEqual(once);
+    expect(await trainTransform(bytes, 32, new KeyedRandom('b'))).not.toEqual(once);
+  });
+
+  it('train looks like eval: the crop moves it by little', async () => {
+    const bytes = fixture('gradient.png');
+    const evaluated = await evalTransform(bytes, 32);
+    const trained = await trainTransform(bytes, 32, new KeyedRandom(1));
+    const mean = (a: Uint8Array): number => a.reduce((sum, v) => sum + v, 0) / a.length;
+    expect(Math.abs(mean(evaluated) - mean(trained))).toBeLessThan(8);
+  });
+
+  it('weights colours by alpha, and what is fully transparent turns black', async () => {
+    // White and opaque left, red and transparent right: no red may bleed.
+    const data = Buffer.from(
+      Array.from({ length: 16 * 16 }, (_, i) => (i % 16 < 8 ? [255, 255, 255, 255] : [255, 0, 0, 0])).flat(),
+    );
+    const png = await sharp(data, { raw: { width: 16, height: 16, channels: 4 } })
+      .png()
+      .toBuffer();
+    const out = await evalTransform(png, 8);
+    for (let i = 0; i < out.length; i += 3) expect(out[i]).toBe(out[i + 1]);
+    expect([...out.subarray(21, 24)]).toEqual([0, 0, 0]);
+    expect([...out.subarray(0, 3)]).toEqual([255, 255, 255]);
+  });
+});
