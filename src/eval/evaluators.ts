@@ -1,0 +1,188 @@
+/**
+ * Evaluations of a whole split: what `capstan eval` runs on a checkpoint and what training runs on the
+ * model as it is. They hold the split; each call embeds it anew with the model it is given.
+ */
+import { DataError } from '../errors.js';
+import type { EmbeddingModel } from '../models/embedding-model.js';
+import { type EmbedOptions, embedImages, embedTexts, type ReadPixels, type Tokenize } from './embed.js';
+import { evaluateRetrieval, RECALL_KS, type RetrievalDirection, type RetrievalResult } from './retrieval.js';
+import { takeRows } from './similarity.js';
+import { mean } from './statistics.js';
+import { buildClassEmbeddings, evaluateZeroShot, type ZeroShotResult } from './zero-shot.js';
+
+/** A split of images, ready to embed. */
+export interface EvalImages {
+  /** Names of the images, in order. */
+  readonly keys: readonly string[];
+  readonly readPixels: ReadPixels;
+}
+
+/** A split for zero-shot classification. */
+export interface ZeroShotTask extends EvalImages, EmbedOptions {
+  /** Per image, the name of its class. */
+  readonly labels: readonly string[];
+  /** All classes that an image can be taken for. */
+  readonly classNames: readonly string[];
+  readonly templates: readonly string[];
+  readonly tokenize: Tokenize;
+}
+
+/** A split for retrieval. */
+export interface RetrievalTask extends EvalImages, EmbedOptions {
+  /** Per image, its captions, one or more. */
+  readonly captions: readonly (readonly string[])[];
+  /** Per image, the gallery it is in; each gallery is searched by itself. One gallery if left out. */
+  readonly galleries?: readonly string[];
+  readonly tokenize: Tokenize;
+}
+
+/** Embeddings that a result was computed from, for showing examples. */
+export interface Embeddings {
+  readonly images: Float32Array;
+  readonly texts: Float32Array;
+}
+
+/** Classifies a split. @throws DataError if an image's class is not among the classes. */
+export async function runZeroShot(model: EmbeddingModel, task: ZeroShotTask): Promise<ZeroShotResult> {
+  const indexOf = new Map(task.classNames.map((name, index) => [name, index]));
+  const labels = task.labels.map((label, image) => {
+    const index = indexOf.get(label);
+    if (index !== undefined) return index;
+    throw new DataError(
+      `Image ${task.keys[image]}: its class '${label}' is not one of the ${indexOf.size} classes.`,
+    );
+  });
+  const classEmbeddings = await buildClassEmbeddings(
+    task.classNames,
+    task.templates,
+    model.embedDim,
+    (texts) => embedTexts(model, texts, task.tokenize, task),
+  );
+  return evaluateZeroShot({
+    imageEmbeddings: await embedImages(model, task.keys.length, task.readPixels, task),
+    classEmbeddings,
+    embedDim: model.embedDim,
+    labels,
+    classNames: task.classNames,
+  });
+}
+
+/** One gallery's result, with what is needed to name its images and captions. */
+export interface GalleryResult {
+  readonly name: string;
+  /** Per image of the gallery, its index in the task. */
+  readonly imageIndices: readonly number[];
+  /** Per caption of the gallery, its text. */
+  readonly texts: readonly string[];
+  /** Per caption of the gallery, its image as an index into the gallery. */
+  readonly textImageIndex: readonly number[];
+  readonly embeddings: Embeddings;
+  readonly result: RetrievalResult;
+}
+
+/** Searches every gallery of a split in both directions. */
+export async function runRetrieval(model: EmbeddingModel, task: RetrievalTask): Promise<GalleryResult[]> {
+  const { embedDim } = model;
+  const imageEmbeddings = await embedImages(model, task.keys.length, task.readPixels, task);
+  const allTexts = task.captions.flat();
+  const textEmbeddings = await embedTexts(model, allTexts, task.tokenize, task);
+  const firstText: number[] = [];
+  task.captions.reduce((at, own, image) => {
+    firstText[image] = at;
+    return at + own.length;
+  }, 0);
+
+  const members = new Map<string, number[]>();
+  task.keys.forEach((_, image) => {
+    const name = task.galleries?.[image] ?? 'all';
+    const gallery = members.get(name);
+    if (gallery) gallery.push(image);
+    else members.set(name, [image]);
+  });
+  if (members.size === 0) throw new DataError('Retrieval needs at least one image; the split is empty.');
+  return [...members].map(([name, imageIndices]) => {
+    const textImageIndex = imageIndices.flatMap((image, at) => (task.captions[image] ?? []).map(() => at));
+    const textIndices = imageIndices.flatMap((image) =>
+      (task.captions[image] ?? []).map((_, nth) => (firstText[image] as number) + nth),
+    );
+    const pick = (values: Float32Array, indices: readonly number[]) =>
+      takeRows({ values, count: values.length / embedDim, dim: embedDim }, indices).values;
+    const embeddings = {
+      images: pick(imageEmbeddings, imageIndices),
+      texts: pick(textEmbeddings, textIndices),
+    };
+    return {
+      name,
+      imageIndices,
+      texts: textIndices.map((text) => allTexts[text] as string),
+      textImageIndex,
+      embeddings,
+      result: evaluateRetrieval({
+        imageEmbeddings: embeddings.images,
+        textEmbeddings: embeddings.texts,
+        embedDim,
+        textImageIndex,
+        numImages: imageIndices.length,
+      }),
+    };
+  });
+}
+
+/** Recall and chance of one direction, averaged over galleries, each gallery counting the same. */
+export function meanRecall(
+  galleries: readonly GalleryResult[],
+  direction: 'textToImage' | 'imageToText',
+): Pick<RetrievalDirection, 'recallAt' | 'chanceAt' | 'numQueries' | 'numCandidates'> {
+  const parts = galleries.map(({ result }) => result[direction]);
+  const average = (value: (part: RetrievalDirection) => number) => mean(parts.map(value));
+  const byK = (field: 'recallAt' | 'chanceAt') =>
+    Object.fromEntries(RECALL_KS.map((k) => [k, average((part) => part[field][k] as number)]));
+  return {
+    numQueries: parts.reduce((sum, { numQueries }) => sum + numQueries, 0),
+    numCandidates: Math.round(average(({ numCandidates }) => numCandidates)),
+    recallAt: byK('recallAt'),
+    chanceAt: byK('chanceAt'),
+  };
+}
+
+/** Zero-shot classification while training: `zeroShot/top1`, `top5` and `chanceTop1`. */
+export class ZeroShotEvaluator {
+  readonly name = 'zeroShot';
+  readonly #task: ZeroShotTask;
+
+  constructor(task: ZeroShotTask) {
+    this.#task = task;
+  }
+
+  async evaluate(model: EmbeddingModel): Promise<Record<string, number>> {
+    const { top1, top5, chanceTop1, chanceTop5 } = await runZeroShot(model, this.#task);
+    return {
+      'zeroShot/top1': top1,
+      'zeroShot/top5': top5,
+      'zeroShot/chanceTop1': chanceTop1,
+      'zeroShot/chanceTop5': chanceTop5,
+    };
+  }
+}
+
+/** Retrieval while training: `retrieval/textToImageR1` and so on, means over the galleries. */
+export class RetrievalEvaluator {
+  readonly name = 'retrieval';
+  readonly #task: RetrievalTask;
+
+  constructor(task: RetrievalTask) {
+    this.#task = task;
+  }
+
+  async evaluate(model: EmbeddingModel): Promise<Record<string, number>> {
+    const galleries = await runRetrieval(model, this.#task);
+    const numbers: Record<string, number> = {};
+    for (const direction of ['textToImage', 'imageToText'] as const) {
+      const { recallAt, chanceAt } = meanRecall(galleries, direction);
+      const chanceName = `chance${direction[0]?.toUpperCase()}${direction.slice(1)}`;
+      for (const k of RECALL_KS) numbers[`retrieval/${direction}R${k}`] = recallAt[k] as number;
+      for (const k of RECALL_KS) numbers[`retrieval/${chanceName}R${k}`] = chanceAt[k] as number;
+    }
+    return numbers;
+  }
+}

@@ -1,0 +1,25 @@
+export type { EmbedOptions, ReadPixels, Tokenize } from './embed.js';
+export { embedImages, embedTexts } from './embed.js';
+export {
+  type GalleryResult,
+  RetrievalEvaluator,
+  type RetrievalTask,
+  runRetrieval,
+  runZeroShot,
+  ZeroShotEvaluator,
+  type ZeroShotTask,
+} from './evaluators.js';
+export {
+  evaluateRetrieval,
+  type RetrievalDirection,
+  type RetrievalInput,
+  type RetrievalResult,
+} from './retrieval.js';
+export { loadTemplates } from './templates.js';
+export {
+  buildClassEmbeddings,
+  type Confusion,
+  evaluateZeroShot,
+  type ZeroShotInput,
+  type ZeroShotResult,
+} from './zero-shot.js';
