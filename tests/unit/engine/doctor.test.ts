@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { examine } from '../../../src/engine/doctor.js';
+
+const savedEnv = { ...process.env };
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'capstan-doctor-'));
+  process.env.CAPSTAN_CACHE = join(root, 'cache');
+  process.env.PATH = root;
+  delete process.env.CAPSTAN_LIBTENSORFLOW;
+});
+afterEach(() => {
+  for (const name of Object.keys(process.env)) if (!(name in savedEnv)) delete process.env[name];
+  Object.assign(process.env, savedEnv);
+  rmSync(root, { recursive: true });
+});
+
+describe('examine', () => {
+  it('describes a machine without TensorFlow and pip, and how to get both', async () => {
+    const report = await examine({ device: 'cpu' });
+    expect(report.usable).toBe(false);
+    expect(report.versions).toMatchObject({ node: process.versions.node, tensorflow: undefined });
+    expect(report.versions.capstan).toMatch(/^\d+\.\d+\.\d+/);
+    expect(report.cpu.usableCores).toBeGreaterThan(0);
+    expect(report.memory.availableBytes).toBeGreaterThan(0);
+    expect(report.memory.availableBytes).toBeLessThanOrEqual(report.memory.totalBytes);
+    expect(report.cache.directory).toBe(join(root, 'cache'));
+    expect(report.cache.freeBytes).toBeGreaterThan(0);
+    expect(report).toMatchObject({ pip: undefined, library: undefined, devices: [] });
+    const missing = report.problems.find(({ what }) => what === 'TensorFlow has not been fetched yet.');
+    expect(missing).toMatchObject({ severity: 'error' });
+    expect(missing?.cure).toContain('python3 -m ensurepip');
+  });
+
+  it('reports a named library that is not there', async () => {
+    const report = await examine({ libtensorflow: join(root, 'none') });
+    expect(report.usable).toBe(false);
+    expect(report.problems.map(({ what }) => what).join('\n')).toMatch(/libtensorflow is .*none, where/);
+  });
+
+  it('reports a cache that cannot be made', async () => {
+    writeFileSync(join(root, 'file'), '');
+    process.env.CAPSTAN_CACHE = join(root, 'file', 'cache');
+    const report = await examine({ device: 'cpu' });
+    expect(report.cache.freeBytes).toBeUndefined();
+    expect(report.problems.map(({ what }) => what).join('\n')).toMatch(
+      /The cache .* cannot be made: ENOTDIR/,
+    );
+  });
+});
