@@ -7,11 +7,11 @@
  * one stage may always be one cluster.
  */
 import { createHash } from 'node:crypto';
-import { DType, sizeOf } from './dtypes.js';
+import { DType } from './dtypes.js';
 import { type Emitter, markClusterCall } from './emit.js';
 import {
-  ASSIGN_VARIABLE,
   attrKey,
+  constantInts,
   constantKey,
   INPUT,
   Node,
@@ -51,33 +51,81 @@ const isSmallConstant = (node: Node): boolean =>
 const isDense = (node: Node): boolean =>
   node.outputs.every((o) => o.dtype !== DType.resource && o.dtype !== DType.string);
 
+const mayFuse = (node: Node): boolean =>
+  fusible.has(node.op) && isDense(node) && node.controls.length === 0 && !isColumnSum(node);
+
+/**
+ * XLA's CPU compiler sums over leading axes column by column, which reads each cache line once per column;
+ * TensorFlow's own kernel goes along the rows.
+ */
+function isColumnSum(node: Node): boolean {
+  if (node.op !== 'Sum') return false;
+  const [value, axes] = node.inputs as [Value, Value];
+  return value.bytes > SMALL_BYTES && constantInts(axes)?.includes(value.rank - 1) === false;
+}
+
+/** Values below this cost nothing to keep until they are used. */
+const SMALL_BYTES = 4096;
+
+/**
+ * How many products lie between a node and the start of the program. Nodes run as early as they can, except
+ * what would only have to be kept: operations of the backward pass on values of the forward pass, and
+ * operations on parameters. They wait for the cluster that uses them.
+ */
+function assignStages(program: Program): Map<Node, number> {
+  const stage = new Map<Node, number>();
+  for (const node of program.nodes) {
+    let level = 0;
+    for (const producer of [...node.inputs.map((v) => v.node), ...node.controls]) {
+      if (producer.op === 'Const') continue;
+      const own = stage.get(producer) ?? 0;
+      level = Math.max(level, mayFuse(producer) === mayFuse(node) ? own : own + 1);
+    }
+    stage.set(node, level);
+  }
+  const waits = new Set<Node>();
+  for (const node of program.nodes) {
+    if (!mayFuse(node)) continue;
+    const cheapToKeep = ({ node: producer, bytes }: Value): boolean =>
+      producer.op === 'Const' ||
+      producer.op === READ_VARIABLE ||
+      producer.op === INPUT ||
+      bytes <= SMALL_BYTES ||
+      waits.has(producer) ||
+      (node.scope !== 0 && producer.scope === 0);
+    if (node.inputs.every(cheapToKeep)) waits.add(node);
+  }
+  const earliestUse = new Map<Node, number>();
+  for (let i = program.nodes.length - 1; i >= 0; i--) {
+    const node = program.nodes[i] as Node;
+    const use = earliestUse.get(node);
+    if (waits.has(node) && use !== undefined && use > (stage.get(node) as number)) stage.set(node, use);
+    const own = stage.get(node) as number;
+    for (const { node: producer } of node.inputs) {
+      // A product can use what is computed just before it.
+      const latest = mayFuse(node) ? own : own - 1;
+      earliestUse.set(producer, Math.min(earliestUse.get(producer) ?? Number.POSITIVE_INFINITY, latest));
+    }
+  }
+  for (const { node } of program.outputs) waits.delete(node);
+  return stage;
+}
+
 /** Where the nodes of a program go: the cluster of each fusible node. */
 function assignClusters(program: Program): Map<Node, Node[]> {
-  const stage = new Map<Node, number>();
+  const stage = assignStages(program);
   const parent = new Map<Node, Node>();
   const find = (node: Node): Node => {
     let root = node;
     for (let up = parent.get(root); up && up !== root; up = parent.get(root)) root = up;
+    parent.set(node, root);
     return root;
   };
-  const mayFuse = (node: Node): boolean => fusible.has(node.op) && isDense(node) && node.controls.length === 0;
   for (const node of program.nodes) {
-    if (node.op === 'Const') continue;
-    const fuses = mayFuse(node);
-    let level = 0;
-    const before = [...node.inputs.map((v) => v.node), ...node.controls];
-    for (const producer of before) {
-      if (producer.op === 'Const') continue;
-      const own = stage.get(producer) ?? 0;
-      level = Math.max(level, mayFuse(producer) === fuses ? own : own + 1);
-    }
-    stage.set(node, level);
-    if (!fuses) continue;
+    if (node.op === 'Const' || !mayFuse(node)) continue;
     parent.set(node, node);
     for (const { node: producer } of node.inputs) {
-      if (parent.has(producer) && stage.get(producer) === level && producer.scope === node.scope) {
-        parent.set(find(producer), find(node));
-      }
+      if (parent.has(producer) && stage.get(producer) === stage.get(node)) parent.set(find(producer), find(node));
     }
   }
   const groups = new Map<Node, Node[]>();
@@ -153,30 +201,45 @@ export function fuseClusters(
  */
 function recomputations(program: Program, clusterOf: Map<Node, Node[]>): Map<Node[], Node[]> {
   const order = new Map(program.nodes.map((n, i) => [n, i]));
-  const neededAnyway = new Set<Value>(program.outputs);
+  const inMemory = new Set<Value>(program.outputs);
+  const users = new Map<Value, Set<Node[]>>();
   for (const node of program.nodes) {
-    if (clusterOf.has(node)) continue;
-    for (const input of node.inputs) neededAnyway.add(input);
-  }
-  const result = new Map<Node[], Node[]>();
-  for (const group of new Set(clusterOf.values())) {
-    const copied = new Set<Node>();
-    for (const node of group) {
-      for (const input of node.inputs) {
-        const source = clusterOf.get(input.node);
-        if (!source || source === group || neededAnyway.has(input)) continue;
-        const chain = cheapChain(input, source, neededAnyway);
-        if (chain) for (const member of chain) copied.add(member);
+    const group = clusterOf.get(node);
+    for (const input of node.inputs) {
+      if (!group) inMemory.add(input);
+      else if (clusterOf.get(input.node) !== group && clusterOf.has(input.node)) {
+        const using = users.get(input);
+        if (using) using.add(group);
+        else users.set(input, new Set([group]));
       }
     }
-    if (copied.size > 0) {
-      result.set(
-        group,
-        [...copied].sort((a, b) => (order.get(a) as number) - (order.get(b) as number)),
-      );
+  }
+  const copies = new Map<Node[], Set<Node>>();
+  // In program order: whether what a chain starts from is in memory is decided before the chain.
+  for (const node of program.nodes) {
+    const source = clusterOf.get(node);
+    if (!source) continue;
+    for (const value of node.outputs) {
+      const using = users.get(value);
+      if (!using || inMemory.has(value)) continue;
+      const chain = cheapChain(value, source, inMemory);
+      if (!chain) {
+        inMemory.add(value);
+        continue;
+      }
+      for (const group of using) {
+        const copied = copies.get(group) ?? new Set();
+        for (const member of chain) copied.add(member);
+        copies.set(group, copied);
+      }
     }
   }
-  return result;
+  return new Map(
+    [...copies].map(([group, members]) => [
+      group,
+      [...members].sort((a, b) => (order.get(a) as number) - (order.get(b) as number)),
+    ]),
+  );
 }
 
 const MAX_CHAIN = 12;

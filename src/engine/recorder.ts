@@ -36,7 +36,7 @@ export class Recording {
   private readonly outputsInGraph = new Map<Value, GraphOutput>();
   private readonly currentValue = new Map<VariableRef, Value>();
   private nextId = 1;
-  /** The recomputation being recorded; see `remat.ts`. */
+  /** 0 in a forward pass; operations of different scopes are never merged. See `gradient.ts`. */
   scope = 0;
 
   constructor(
