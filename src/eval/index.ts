@@ -10,6 +10,14 @@ export {
   type ZeroShotTask,
 } from './evaluators.js';
 export {
+  type EvalContext,
+  type EvalFile,
+  type Pictures,
+  retrievalFile,
+  writeEvalFile,
+  zeroShotFile,
+} from './result-files.js';
+export {
   evaluateRetrieval,
   type RetrievalDirection,
   type RetrievalInput,
