@@ -119,6 +119,9 @@ def make_files():
     Image.fromarray(with_alpha(edges(60, 44))).save(p("lossless-alpha.webp"), lossless=True)
     frame = Image.fromarray(edges(60, 44)).quantize(16)
     frame.save(p("still.gif"))
+    # Pillow 13 resizes these two vertically first.
+    png(p("tall-down.png"), noise(60, 150))
+    png(p("tall-alpha.png"), with_alpha(edges(64, 170)))
     frame.save(p("animated.gif"), save_all=True, append_images=[Image.fromarray(noise(60, 44)).quantize(8)], duration=100)
 
 
@@ -128,6 +131,7 @@ CROPS = {
     "edges.png": [(2, 3, 85, 115), (10, 20, 64, 32)],
     "tiny.png": [(0, 1, 5, 6), (2, 2, 1, 1)],
     "tall.png": [(40, 0, 40, 30)],
+    "tall-down.png": [(10, 5, 120, 50), (10, 5, 52, 42), (10, 5, 54, 42)],
     "rgba.png": [(1, 2, 38, 47)],
     "palette.png": [(3, 2, 40, 55)],
     "photo-420.jpg": [(4, 6, 90, 120), (0, 0, 98, 130)],
