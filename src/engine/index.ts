@@ -4,3 +4,6 @@ export { compile, type CompiledFunction, type CompileOptions, type Fusion, type 
 export { backward } from './gradient.js';
 export { type Device, engineInfo, type EngineInfo, type EngineOptions, startEngine } from './start.js';
 export { createVariable, Variable } from './variables.js';
+export { foldIn, randomKey, type RandomKey, randomNormal, randomUniform } from './random.js';
+export { remat } from './remat.js';
+export { chromeTrace, type OpTiming } from './profile.js';

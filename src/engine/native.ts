@@ -2,6 +2,7 @@
  * TensorFlow's C API, called through koffi: the one file that declares native functions. Pointers are
  * opaque bigints. Sources: tensorflow/c/c_api.h, c/eager/c_api.h and c_api_experimental.h, version 2.21.
  */
+import { closeSync, openSync } from 'node:fs';
 import type { KoffiFunc, LibraryHandle } from 'koffi';
 import { koffi } from './koffi.js';
 import { EngineError } from '../errors.js';
@@ -270,13 +271,52 @@ function keepFreedMemory(): void {
   mallopt(M_TRIM_THRESHOLD, 0x7fffffff);
 }
 
+/**
+ * Keeps TensorFlow's log to itself, unless the user asks for it by TF_CPP_MIN_LOG_LEVEL: failures reach capstan
+ * as statuses, and what is left are notes, some of them marked as errors (one per kernel read from the compile
+ * cache). That variable is read too late for what TensorFlow says while it is loaded. The functions are C++, so
+ * their names change with the library's version; if they are missing the log is printed.
+ */
+function silence(framework: LibraryHandle): void {
+  const fatalOnly = 3;
+  for (const name of ['SetMinLogLevel', 'SetStderrThreshold']) {
+    try {
+      const symbol = `_ZN4absl12lts_20250814${name.length}${name}ENS0_18LogSeverityAtLeastE`;
+      framework.func(symbol, 'void', ['int'])(fatalOnly);
+    } catch {
+      return;
+    }
+  }
+}
+
+/** Runs `fn` with the process's standard error closed off; a library's static initialisers write to it. */
+function withoutStderr(fn: () => void): void {
+  const libc = koffi.load(libcNames[0] as string);
+  const dup = libc.func('int dup(int fd)') as (fd: number) => number;
+  const dup2 = libc.func('int dup2(int from, int to)') as (from: number, to: number) => number;
+  const saved = dup(2);
+  const nowhere = openSync('/dev/null', 'w');
+  dup2(nowhere, 2);
+  try {
+    fn();
+  } finally {
+    dup2(saved, 2);
+    closeSync(saved);
+    closeSync(nowhere);
+  }
+}
+
 /** Loads the two TensorFlow libraries and declares their C API. Call once per process. */
 export function loadNative(paths: { framework: string; cc: string; preload?: readonly string[] }): NativeApi {
   keepFreedMemory();
   for (const path of paths.preload ?? []) pinLibrary(path);
-  pinLibrary(paths.framework);
+  const quiet = process.env.TF_CPP_MIN_LOG_LEVEL === undefined;
+  if (quiet) withoutStderr(() => pinLibrary(paths.framework));
+  else pinLibrary(paths.framework);
+  const framework = koffi.load(paths.framework);
+  if (quiet) silence(framework);
   pinLibrary(paths.cc);
-  const functions = declareFunctions(koffi.load(paths.cc), koffi.load(paths.framework));
+  const functions = declareFunctions(koffi.load(paths.cc), framework);
   const memcpyOut = koffi
     .load(libcNames[0] as string)
     .func('void *memcpy(void *target, const void *source, size_t bytes)') as (

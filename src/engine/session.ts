@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
+import type { TFEOpAttr } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import { EngineError } from '../errors.js';
 import { EagerBinding } from './binding.js';
 import { DType } from './dtypes.js';
@@ -67,6 +68,11 @@ export class EngineSession {
   /** Whether a function is being recorded. */
   get recording(): Recording | undefined {
     return this.recordingBinding.active;
+  }
+
+  /** The backend that operations go to now. */
+  get current(): Backend {
+    return this.recording ? this.recordingBackend : this.backend;
   }
 
   /**
@@ -178,6 +184,11 @@ function eagerTypeName(dtype: number): tf.DataType {
     default:
       throw new EngineError(`a tensor of TensorFlow type ${dtype} cannot be used in a compiled function`);
   }
+}
+
+/** Runs, or records, one TensorFlow operation of one result. */
+export function executeOp(op: string, attrs: readonly TFEOpAttr[], inputs: readonly tf.Tensor[]): tf.Tensor {
+  return session().current.executeSingleOutput(op, attrs as TFEOpAttr[], inputs as tf.Tensor[]);
 }
 
 let current: EngineSession | undefined;

@@ -1,7 +1,11 @@
 /** Starting the engine: library, context, devices, thread pools and compiler settings. */
-import { availableParallelism } from 'node:os';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { join } from 'node:path';
+import { cacheDirectory } from '../assets/index.js';
 import { EngineError } from '../errors.js';
-import { locateLibrary, type TensorflowLibrary } from './library.js';
+import { describeMissingCuda, explainMissingCuda, locateLibrary, type TensorflowLibrary } from './library.js';
 import { loadNative, type NativeApi, type Pointer } from './native.js';
 import { ProtoWriter } from './proto.js';
 import { EngineSession, hasSession, session, setSession } from './session.js';
@@ -13,7 +17,7 @@ export interface EngineOptions {
   readonly threads?: number;
   /** A TensorFlow library that is already there, instead of the pinned one; see `locateLibrary`. */
   readonly libtensorflow?: string;
-  /** Where XLA keeps compiled kernels between processes; `none` keeps none. Default: the user's cache. */
+  /** Directory where compiled kernels are kept between processes; `none` keeps none. Default: the user's cache. */
   readonly compileCache?: string;
 }
 
@@ -68,43 +72,54 @@ async function start(options: EngineOptions): Promise<EngineInfo> {
     ...(options.libtensorflow === undefined ? {} : { libtensorflow: options.libtensorflow }),
   });
   const threads = options.threads ?? availableParallelism();
-  setEnvironment(library, options);
+  setEnvironment(library, options, threads);
   const native = loadNative({ framework: library.framework, cc: library.cc, preload: library.cudaLibraries });
   const context = newContext(native, { threads, hideGpus: device === 'cpu' });
   const devices = listDevices(native, context);
   const hasGpu = devices.some((d) => d.type === 'GPU');
-  if (device === 'cuda' && !hasGpu) throw await missingGpu(library);
+  if (device === 'cuda' && !hasGpu) throw missingGpu(library);
   setSession(new EngineSession(native, context, hasGpu ? 'cuda' : 'cpu'));
   info = { tensorflow: native.version(), device: hasGpu ? 'cuda' : 'cpu', devices, threads, library };
   return info;
 }
 
-async function missingGpu(library: TensorflowLibrary): Promise<EngineError> {
-  const { explainMissingCuda } = await import('./library.js');
-  const missing = explainMissingCuda(library);
-  const reasons = missing.map((m) => `\n  ${m.soname}: ${m.error}`).join('');
+function missingGpu(library: TensorflowLibrary): EngineError {
   return new EngineError(
-    `device: cuda was asked for, but TensorFlow registered no GPU.${
-      reasons === '' ? ' Every CUDA library loads, so look at the driver: does nvidia-smi list a GPU?' : ` Not loaded:${reasons}`
-    }\nRun \`capstan doctor\` for the cure, or use device: cpu.`,
+    `device: cuda was asked for, but TensorFlow registered no GPU. ${describeMissingCuda(explainMissingCuda(library))}\n` +
+      'Run `capstan doctor` for the cure, or use device: cpu.',
   );
 }
 
 /** TensorFlow reads these once, when it is loaded. What the user has set is kept. */
-function setEnvironment(library: TensorflowLibrary, options: EngineOptions): void {
+function setEnvironment(library: TensorflowLibrary, options: EngineOptions, threads: number): void {
   const set = (name: string, value: string): void => {
     process.env[name] ??= value;
   };
-  set('TF_CPP_MIN_LOG_LEVEL', '2');
   set('TF_ENABLE_ONEDNN_OPTS', '1');
   set('TF_FORCE_GPU_ALLOW_GROWTH', 'true');
-  const xla = ['--xla_cpu_enable_fast_math=false'];
-  if (library.cudaDataDir !== undefined) xla.push(`--xla_gpu_cuda_data_dir=${library.cudaDataDir}`);
-  process.env.XLA_FLAGS = [...xla, process.env.XLA_FLAGS ?? ''].join(' ').trim();
-  const cache = options.compileCache;
-  if (cache !== undefined && cache !== 'none') {
-    process.env.TF_XLA_FLAGS = `${process.env.TF_XLA_FLAGS ?? ''} --tf_xla_persistent_cache_directory=${cache}`.trim();
+  if (library.cudaDataDir !== undefined) {
+    process.env.XLA_FLAGS = `--xla_gpu_cuda_data_dir=${library.cudaDataDir} ${process.env.XLA_FLAGS ?? ''}`.trim();
   }
+  if (options.compileCache === 'none') return;
+  const cache = join(options.compileCache ?? join(cacheDirectory(), 'xla'), machineKey(library, threads));
+  try {
+    mkdirSync(cache, { recursive: true });
+  } catch {
+    return; // A cache that cannot be written only costs time.
+  }
+  process.env.TF_XLA_FLAGS = `${process.env.TF_XLA_FLAGS ?? ''} --tf_xla_persistent_cache_directory=${cache}`.trim();
+}
+
+/** Compiled code fits only the processor, library and thread count that it was made for. */
+function machineKey(library: TensorflowLibrary, threads: number): string {
+  let processor = `${process.arch} ${cpus()[0]?.model ?? ''}`;
+  try {
+    processor += /^flags.*$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[0] ?? '';
+  } catch {
+    // Not Linux: the model name has to do.
+  }
+  const text = `${processor} ${library.cc} ${library.version} ${threads} ${process.env.XLA_FLAGS ?? ''}`;
+  return createHash('sha1').update(text).digest('hex').slice(0, 16);
 }
 
 const OFF = 2;

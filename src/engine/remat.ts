@@ -1,0 +1,55 @@
+/** Recomputation: less memory for more work. */
+import * as tf from '@tensorflow/tfjs';
+import { hasSession, session } from './session.js';
+import { executeOp } from './session.js';
+
+/**
+ * Makes `fn` keep only its inputs for the backward pass, which runs it again (Chen et al., "Training Deep
+ * Nets with Sublinear Memory Cost", 2016; `jax.checkpoint`). Values and gradients are the same.
+ *
+ * @param fn from tensors to one tensor; everything that it differentiates for must be an argument
+ */
+export function remat(fn: (...inputs: tf.Tensor[]) => tf.Tensor): (...inputs: tf.Tensor[]) => tf.Tensor {
+  return (...inputs) => {
+    const op = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
+      const save = args[args.length - 1] as tf.GradSaveFunc;
+      const tensors = args.slice(0, -1) as tf.Tensor[];
+      const value = tf.tidy(() => fn(...tensors));
+      save(tensors);
+      return {
+        value,
+        gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => inNewScope(() => {
+          // The inputs pass a barrier that waits for the incoming gradient: nothing is recomputed before it
+          // is needed, nor taken from the forward pass.
+          const again = saved.map((x) => barrier(x, dy));
+          return tf.grads(fn)(again, dy);
+        }),
+      };
+    });
+    return op(...inputs);
+  };
+}
+
+let nextScope = 2;
+
+function inNewScope<T>(fn: () => T): T {
+  const recording = hasSession() ? session().recording : undefined;
+  if (!recording) return fn();
+  const before = recording.scope;
+  recording.scope = nextScope++;
+  try {
+    return fn();
+  } finally {
+    recording.scope = before;
+  }
+}
+
+/** x, computed only once `after` is there. */
+function barrier(x: tf.Tensor, after: tf.Tensor): tf.Tensor {
+  const recording = session().recording;
+  if (!recording) return tf.clone(x);
+  const result = executeOp('Identity', [], [x]);
+  const [node, first] = [result, after].map((t) => recording.value(session().recordedId(t)).node);
+  node?.controls.push(first as never);
+  return result;
+}
