@@ -89,6 +89,7 @@ const CONFIG = {
     symbolStrokeWidth: 2,
     symbolOpacity: 1,
     symbolDash: [1, 0],
+    columns: 3,
   },
 } as const;
 

@@ -91,7 +91,7 @@ p { margin: .35rem 0; } .muted, figcaption, small { color: var(--muted); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(165px, 1fr)); gap: .8rem; margin-top: 1.25rem; }
 .card, .tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem; }
 .tile b { display: block; font-size: 1.6rem; line-height: 1.25; letter-spacing: -0.02em; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); gap: .8rem; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 430px), 1fr)); gap: .8rem; }
 .grid svg { width: 100%; height: auto; display: block; }
 .stack > * + * { margin-top: .8rem; }
 .scroll { overflow-x: auto; }
@@ -100,7 +100,7 @@ th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(-
 th { color: var(--muted); font-weight: 500; font-size: .85rem; white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 tbody tr:last-child td { border-bottom: 0; }
-.examples { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 500px), 1fr)); gap: .8rem; }
+.examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 500px), 1fr)); gap: .8rem; }
 .example { display: flex; gap: .9rem; align-items: flex-start; }
 .example > div { min-width: 0; flex: 1; }
 .strip { display: flex; gap: .55rem; flex-wrap: wrap; margin-top: .5rem; }
@@ -109,7 +109,8 @@ img { width: 84px; height: 84px; border-radius: 8px; display: block; border: 3px
 img.right { border-color: var(--good); }
 ol { margin: 0; padding-left: 1.3rem; } li.right { color: var(--good); font-weight: 600; }
 pre { margin: 0; overflow-x: auto; font: 12.5px/1.5 ui-monospace, 'DejaVu Sans Mono', monospace; }
-summary { cursor: pointer; } details[open] summary { margin-bottom: .7rem; }
+summary { cursor: pointer; } details[open] > summary { margin-bottom: .7rem; }
+.run { margin-top: 2.5rem; } .run > summary { font-size: 1.2rem; font-weight: 600; }
 footer { margin-top: 3rem; color: var(--muted); font-size: .85rem; }`;
 
 /** The whole page around its body. It refers to no other file. */

@@ -83,17 +83,28 @@ export async function renderReport(runs: readonly RunFiles[], options: ReportOpt
   const title = options.title ?? `capstan: ${runs.map(({ name }) => name).join(', ')}`;
   const body = [`<h1>${escapeHtml(title)}</h1>`];
   if (options.intro) body.push(`<p class="muted">${escapeHtml(options.intro)}</p>`);
+  const [first] = runs as readonly [RunFiles, ...RunFiles[]];
   const many = runs.length > 1;
-  if (!many) body.push(tiles(runs[0] as RunFiles));
+  if (!many) body.push(tiles(first));
   for (const { title: heading, note, columns, rows } of options.tables ?? []) {
     body.push(
       `<h2>${escapeHtml(heading)}</h2>\n<div class="card">${table(columns, rows, columns.slice(1))}${note ? `<p><small>${escapeHtml(note)}</small></p>` : ''}</div>`,
     );
   }
+  if (!many) body.push(scoresSection(first));
   body.push(await trainingSection(runs), await progressSection(runs));
-  for (const run of runs) {
-    if (many) body.push(`<h2>${escapeHtml(run.name)}</h2>`, tiles(run));
-    body.push(scoresSection(run), await examplesSection(run), confusionSection(run));
+  if (many) {
+    for (const run of runs) {
+      const inside = [tiles(run), scoresSection(run), await examplesSection(run), confusionSection(run)].join(
+        '\n',
+      );
+      const open = run === first ? ' open' : '';
+      body.push(
+        `<details class="run"${open}><summary>${escapeHtml(run.name)}</summary>\n${inside}\n</details>`,
+      );
+    }
+  } else {
+    body.push(await examplesSection(first), confusionSection(first));
   }
   body.push('<h2>Configuration</h2>', `<div class="stack">${runs.map(configSection).join('\n')}</div>`);
   return page(title, body.filter((part) => part !== '').join('\n'));

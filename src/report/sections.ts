@@ -16,18 +16,23 @@ async function chartGrid(charts: readonly LineChart[]): Promise<string> {
 }
 
 /** One line per run of a field of its metrics. */
-function overRuns(
-  runs: readonly RunFiles[],
-  field: (row: MetricsRow) => number | undefined,
-  suffix = '',
-): Series[] {
+function overRuns(runs: readonly RunFiles[], field: (row: MetricsRow) => number | undefined): Series[] {
   return runs.map((run) => ({
-    name: `${run.name}${suffix}`,
+    name: run.name,
     points: run.metrics.flatMap((row) => {
       const value = field(row);
       return value === undefined ? [] : [[row.step, value] as const];
     }),
   }));
+}
+
+/** The same, for a chart of several fields: a colour per field, all runs in it. */
+function namedOverRuns(
+  runs: readonly RunFiles[],
+  group: string,
+  field: (row: MetricsRow) => number | undefined,
+): Series[] {
+  return overRuns(runs, field).map(({ name, points }) => ({ name: `${name} ${group}`, group, points }));
 }
 
 /** The mix a run was configured with: the `captions` record of its data section. */
@@ -41,7 +46,7 @@ export function configuredMix(run: RunFiles): Record<string, number> {
 }
 
 /** The realised share of each caption kind, running over all samples so far, beside the configured one. */
-function mixSeries(run: RunFiles, prefix: string): Series[] {
+function mixSeries(run: RunFiles): Series[] {
   const configured = configuredMix(run);
   const kinds = [
     ...new Set([...Object.keys(configured), ...run.metrics.flatMap((row) => Object.keys(row.mix ?? {}))]),
@@ -52,7 +57,8 @@ function mixSeries(run: RunFiles, prefix: string): Series[] {
   return kinds.flatMap((kind): Series[] => {
     let sum = 0;
     const measured: Series = {
-      name: `${prefix}${kind}`,
+      name: `${run.name} ${kind}`,
+      group: kind,
       points: rows.map((row, at) => {
         sum += row.mix?.[kind] ?? 0;
         return [row.step, sum / (at + 1)];
@@ -64,13 +70,12 @@ function mixSeries(run: RunFiles, prefix: string): Series[] {
       [rows[0]?.step as number, share],
       [last, share],
     ] as const;
-    return [measured, { name: `${prefix}${kind}, configured`, group: measured.name, dashed: true, points }];
+    return [measured, { name: `${measured.name}, configured`, group: kind, dashed: true, points }];
   });
 }
 
 /** Curves of training. */
 export async function trainingSection(runs: readonly RunFiles[]): Promise<string> {
-  const many = runs.length > 1;
   const step = 'step';
   const charts = await chartGrid([
     {
@@ -99,8 +104,8 @@ export async function trainingSection(runs: readonly RunFiles[]): Promise<string
       yTitle: 'milliseconds',
       smooth: true,
       series: [
-        ...overRuns(runs, (row) => row.stepMs, many ? ' step' : ''),
-        ...overRuns(runs, (row) => row.dataWaitMs, ' data wait'),
+        ...namedOverRuns(runs, 'step', (row) => row.stepMs),
+        ...namedOverRuns(runs, 'wait for data', (row) => row.dataWaitMs),
       ],
     },
     {
@@ -108,7 +113,7 @@ export async function trainingSection(runs: readonly RunFiles[]): Promise<string
       xTitle: step,
       yTitle: 'share of captions',
       yFormat: '.0%',
-      series: runs.flatMap((run) => mixSeries(run, many ? `${run.name} ` : '')),
+      series: runs.flatMap(mixSeries),
     },
     {
       title: 'Caption length, untruncated',
@@ -145,6 +150,9 @@ export async function trainingSection(runs: readonly RunFiles[]): Promise<string
   return charts === '' ? '' : `<h2>Training</h2>\n${charts}`;
 }
 
+// Scores that are shares of something, by the names evaluators give them.
+const PROPORTION = /(top\d+|R\d+|recall\w*)$/i;
+
 /** Scores during training: one chart per metric, a line per run. */
 export async function progressSection(runs: readonly RunFiles[]): Promise<string> {
   const names = [...new Set(runs.flatMap((run) => run.evals.flatMap((row) => Object.keys(row))))].filter(
@@ -155,6 +163,7 @@ export async function progressSection(runs: readonly RunFiles[]): Promise<string
       title: name,
       xTitle: 'step',
       yTitle: name.split('/').at(-1) as string,
+      ...(PROPORTION.test(name) ? { yFormat: '.1%' } : {}),
       series: runs.flatMap((run): Series[] => {
         const at = (key: string) =>
           run.evals.flatMap((row) =>

@@ -32,7 +32,7 @@ describe('writeReport', () => {
     ]) {
       expect(html).toContain(`<h3>${title}`);
     }
-    expect(html).toContain('alt, configured');
+    expect(html).toContain('stroke-dasharray="5,4"'); // the configured mix and chance
     expect(html).toContain('12.5 %'); // top-1 of the example
     expect(html).toContain('250 ×'); // over chance 1 / 2000
     expect(html).toContain('10.1 % – 15.2 %');
@@ -53,7 +53,7 @@ describe('writeReport', () => {
     const html = await renderReport([await readRun(dir), await readRun(second)]);
     expect(html.match(/<h3>Contrastive loss/g)).toHaveLength(1);
     expect(html).toContain('var(--series-1)');
-    expect(html).toContain('<h2>second</h2>');
+    expect(html).toContain('<summary>second</summary>');
   });
 
   it('shows tables that the caller adds', async () => {
