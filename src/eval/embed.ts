@@ -1,80 +1,62 @@
-/** Runs a model's encoders over many images and texts in batches of one size. */
+/** Runs a model's encoders over many images and texts, some at a time so that memory stays bounded. */
 import { ShapeError } from '../errors.js';
 import type { EmbeddingModel } from '../models/embedding-model.js';
 
 /** Turns texts into padded token rows, [texts.length, contextLength]. */
 export type Tokenize = (texts: readonly string[], contextLength: number) => Int32Array;
 
-/** Pixels of images [from, to) of a set: bytes, NHWC RGB, at the model's image size. */
-export type ReadPixels = (from: number, to: number) => Promise<Uint8Array>;
+/** Pixels of images [from, to) of a set: bytes, NHWC RGB, of the given side. */
+export type ReadPixels = (from: number, to: number, imageSize: number) => Promise<Uint8Array>;
 
-/** Batch sizes; each one is a shape that the model compiles once. */
-export interface EmbedOptions {
-  readonly imageBatch?: number;
-  readonly textBatch?: number;
-}
+// Powers of two, which batch sizes divide: a model that fills up its last batch does so once.
+const IMAGES_AT_ONCE = 256;
+const TEXTS_AT_ONCE = 4096;
 
-const IMAGE_BATCH = 128;
-const TEXT_BATCH = 512;
-
-function copyRows(
-  out: Float32Array,
-  rows: Float32Array,
-  from: number,
-  count: number,
-  dim: number,
-  batch: number,
-): void {
-  if (rows.length !== batch * dim) {
-    throw new ShapeError(`The model returned ${rows.length} numbers for ${batch} rows of ${dim}.`);
+function checkRows(rows: Float32Array, count: number, dim: number): Float32Array {
+  if (rows.length !== count * dim) {
+    throw new ShapeError(`The model returned ${rows.length} numbers for ${count} rows of ${dim}.`);
   }
-  out.set(rows.subarray(0, count * dim), from * dim);
+  return rows;
 }
 
 /**
- * Embeds `count` images, [count, D]. The last batch is filled up with black images, whose embeddings
- * are dropped, so that the model sees one shape only.
+ * Embeds `count` images, [count, D].
+ *
+ * @throws ShapeError if `readPixels` or the model returns another number of values.
  */
 export async function embedImages(
   model: EmbeddingModel,
   count: number,
   readPixels: ReadPixels,
-  { imageBatch = IMAGE_BATCH }: EmbedOptions = {},
 ): Promise<Float32Array> {
-  const bytes = model.imageSize * model.imageSize * 3;
-  const out = new Float32Array(count * model.embedDim);
-  for (let from = 0; from < count; from += imageBatch) {
-    const to = Math.min(from + imageBatch, count);
-    const pixels = await readPixels(from, to);
-    if (pixels.length !== (to - from) * bytes) {
+  const { embedDim, imageSize } = model;
+  const out = new Float32Array(count * embedDim);
+  for (let from = 0; from < count; from += IMAGES_AT_ONCE) {
+    const to = Math.min(from + IMAGES_AT_ONCE, count);
+    const pixels = await readPixels(from, to, imageSize);
+    const expected = (to - from) * imageSize * imageSize * 3;
+    if (pixels.length !== expected) {
       throw new ShapeError(
-        `Images ${from} to ${to - 1}: expected ${(to - from) * bytes} bytes, found ${pixels.length}.`,
+        `Images ${from} to ${to - 1}: expected ${expected} bytes, found ${pixels.length}.`,
       );
     }
-    let full = pixels;
-    if (to - from < imageBatch) {
-      full = new Uint8Array(imageBatch * bytes);
-      full.set(pixels);
-    }
-    copyRows(out, await model.encodeImages(full, imageBatch), from, to - from, model.embedDim, imageBatch);
+    out.set(checkRows(await model.encodeImages(pixels, to - from), to - from, embedDim), from * embedDim);
   }
   return out;
 }
 
-/** Embeds texts, [texts.length, D]. The last batch is filled up with empty texts, likewise dropped. */
+/** Embeds texts, [texts.length, D]. @throws ShapeError if the model returns another number of values. */
 export async function embedTexts(
   model: EmbeddingModel,
   texts: readonly string[],
   tokenize: Tokenize,
-  { textBatch = TEXT_BATCH }: EmbedOptions = {},
 ): Promise<Float32Array> {
-  const out = new Float32Array(texts.length * model.embedDim);
-  for (let from = 0; from < texts.length; from += textBatch) {
-    const part = texts.slice(from, from + textBatch);
-    const { length } = part;
-    while (part.length < textBatch) part.push('');
-    const tokens = tokenize(part, model.contextLength);
-    copyRows(out, await model.encodeTexts(tokens, textBatch), from, length, model.embedDim, textBatch);
+  const { embedDim, contextLength } = model;
+  const out = new Float32Array(texts.length * embedDim);
+  for (let from = 0; from < texts.length; from += TEXTS_AT_ONCE) {
+    const part = texts.slice(from, from + TEXTS_AT_ONCE);
+    const rows = await model.encodeTexts(tokenize(part, contextLength), part.length);
+    out.set(checkRows(rows, part.length, embedDim), from * embedDim);
   }
   return out;
 }

@@ -4,7 +4,7 @@
  */
 import { DataError } from '../errors.js';
 import type { EmbeddingModel } from '../models/embedding-model.js';
-import { type EmbedOptions, embedImages, embedTexts, type ReadPixels, type Tokenize } from './embed.js';
+import { embedImages, embedTexts, type ReadPixels, type Tokenize } from './embed.js';
 import { evaluateRetrieval, RECALL_KS, type RetrievalDirection, type RetrievalResult } from './retrieval.js';
 import { takeRows } from './similarity.js';
 import { mean } from './statistics.js';
@@ -18,7 +18,7 @@ export interface EvalImages {
 }
 
 /** A split for zero-shot classification. */
-export interface ZeroShotTask extends EvalImages, EmbedOptions {
+export interface ZeroShotTask extends EvalImages {
   /** Per image, the name of its class. */
   readonly labels: readonly string[];
   /** All classes that an image can be taken for. */
@@ -28,7 +28,7 @@ export interface ZeroShotTask extends EvalImages, EmbedOptions {
 }
 
 /** A split for retrieval. */
-export interface RetrievalTask extends EvalImages, EmbedOptions {
+export interface RetrievalTask extends EvalImages {
   /** Per image, its captions, one or more. */
   readonly captions: readonly (readonly string[])[];
   /** Per image, the gallery it is in; each gallery is searched by itself. One gallery if left out. */
@@ -56,10 +56,10 @@ export async function runZeroShot(model: EmbeddingModel, task: ZeroShotTask): Pr
     task.classNames,
     task.templates,
     model.embedDim,
-    (texts) => embedTexts(model, texts, task.tokenize, task),
+    (texts) => embedTexts(model, texts, task.tokenize),
   );
   return evaluateZeroShot({
-    imageEmbeddings: await embedImages(model, task.keys.length, task.readPixels, task),
+    imageEmbeddings: await embedImages(model, task.keys.length, task.readPixels),
     classEmbeddings,
     embedDim: model.embedDim,
     labels,
@@ -83,9 +83,9 @@ export interface GalleryResult {
 /** Searches every gallery of a split in both directions. */
 export async function runRetrieval(model: EmbeddingModel, task: RetrievalTask): Promise<GalleryResult[]> {
   const { embedDim } = model;
-  const imageEmbeddings = await embedImages(model, task.keys.length, task.readPixels, task);
+  const imageEmbeddings = await embedImages(model, task.keys.length, task.readPixels);
   const allTexts = task.captions.flat();
-  const textEmbeddings = await embedTexts(model, allTexts, task.tokenize, task);
+  const textEmbeddings = await embedTexts(model, allTexts, task.tokenize);
   const firstText: number[] = [];
   task.captions.reduce((at, own, image) => {
     firstText[image] = at;

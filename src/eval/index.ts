@@ -1,4 +1,4 @@
-export type { EmbedOptions, ReadPixels, Tokenize } from './embed.js';
+export type { ReadPixels, Tokenize } from './embed.js';
 export { embedImages, embedTexts } from './embed.js';
 export {
   type GalleryResult,

@@ -12,7 +12,7 @@ import type { EmbeddingModel } from '../../../src/models/embedding-model.js';
 const NAMES = ['cat', 'dog', 'owl'];
 
 /** A model that reads the class out of the first pixel and out of the first token: one axis per class. */
-function oracle(seenBatches: number[] = []): EmbeddingModel {
+function oracle(seenCounts: number[] = []): EmbeddingModel {
   const oneHot = (classes: ArrayLike<number>) =>
     Float32Array.from(Array.from(classes).flatMap((c) => NAMES.map((_, d) => (d === c ? 1 : 0))));
   return {
@@ -20,11 +20,11 @@ function oracle(seenBatches: number[] = []): EmbeddingModel {
     imageSize: 2,
     contextLength: 4,
     encodeImages(images, count) {
-      seenBatches.push(count);
+      seenCounts.push(count);
       return Promise.resolve(oneHot(Array.from({ length: count }, (_, i) => images[i * 12] as number)));
     },
     encodeTexts(tokens, count) {
-      seenBatches.push(-count);
+      seenCounts.push(-count);
       return Promise.resolve(oneHot(Array.from({ length: count }, (_, i) => tokens[i * 4] as number)));
     },
   };
@@ -52,16 +52,23 @@ describe('runZeroShot', () => {
     classNames: NAMES,
     templates: ['{}', 'a {}'],
     tokenize,
-    imageBatch: 2,
-    textBatch: 4,
   };
 
-  it('batches, pads the last batch, and scores each image against its own class', async () => {
+  it('scores each image against its own class', async () => {
     const seen: number[] = [];
     const result = await runZeroShot(oracle(seen), task);
     expect(result.top1).toBe(4 / 5);
     expect(result.confusions).toEqual([{ actual: 'cat', predicted: 'dog', count: 1, share: 0.5 }]);
-    expect(seen).toEqual([-4, -4, 2, 2, 2]);
+    expect(seen).toEqual([-6, 5]);
+  });
+
+  it('takes more images than fit at once', async () => {
+    const classes = Array.from({ length: 600 }, (_, i) => i % 3);
+    const seen: number[] = [];
+    const labels = classes.map((c) => NAMES[c] as string);
+    const result = await runZeroShot(oracle(seen), { ...task, ...images(classes), labels });
+    expect(result.top1).toBe(1);
+    expect(seen.filter((count) => count > 0)).toEqual([256, 256, 88]);
   });
 
   it('names the image whose class is unknown', async () => {
@@ -91,8 +98,6 @@ describe('runRetrieval', () => {
     captions: [['a cat', 'cat'], ['a dog'], ['an owl'], ['a dog'], ['a cat', 'the dog']],
     galleries: ['right', 'right', 'right', 'wrong', 'wrong'],
     tokenize,
-    imageBatch: 4,
-    textBatch: 3,
   };
 
   it('searches each gallery by itself', async () => {
