@@ -90,6 +90,15 @@ function missingGpu(library: TensorflowLibrary): EngineError {
   );
 }
 
+/** Sums may be reordered so that they vectorise; NaN, infinities, division and functions stay exact. */
+const XLA_CPU_FLAGS = [
+  '--xla_cpu_enable_fast_math=true',
+  '--xla_cpu_fast_math_honor_nans=true',
+  '--xla_cpu_fast_math_honor_infs=true',
+  '--xla_cpu_fast_math_honor_division=true',
+  '--xla_cpu_fast_math_honor_functions=true',
+];
+
 /** TensorFlow reads these once, when it is loaded. What the user has set is kept. */
 function setEnvironment(library: TensorflowLibrary, options: EngineOptions, threads: number): void {
   const set = (name: string, value: string): void => {
@@ -97,9 +106,10 @@ function setEnvironment(library: TensorflowLibrary, options: EngineOptions, thre
   };
   set('TF_ENABLE_ONEDNN_OPTS', '1');
   set('TF_FORCE_GPU_ALLOW_GROWTH', 'true');
-  if (library.cudaDataDir !== undefined) {
-    process.env.XLA_FLAGS = `--xla_gpu_cuda_data_dir=${library.cudaDataDir} ${process.env.XLA_FLAGS ?? ''}`.trim();
-  }
+  const xla = [...XLA_CPU_FLAGS];
+  if (library.cudaDataDir !== undefined) xla.push(`--xla_gpu_cuda_data_dir=${library.cudaDataDir}`);
+  // A later flag wins: the user's come last.
+  process.env.XLA_FLAGS = [...xla, process.env.XLA_FLAGS ?? ''].join(' ').trim();
   if (options.compileCache === 'none') return;
   const cache = join(options.compileCache ?? join(cacheDirectory(), 'xla'), machineKey(library, threads));
   try {
