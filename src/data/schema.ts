@@ -1,0 +1,37 @@
+/**
+ * The columns of a data set of images with several captions each, and the kinds of captions.
+ */
+
+/**
+ * The kinds of caption of one image: `alt` is the AltText that came with it; `ssc` a short synthetic
+ * caption (10 to 15 tokens), `dsc` a descriptive one (40 to 60), `dsc+` a dense one (more than 100);
+ * `afc` a descriptive caption fused with the facts of the AltText.
+ */
+export type CaptionKind = 'alt' | 'ssc' | 'dsc' | 'dsc+' | 'afc';
+
+/** Every caption kind, in the order of columns and reports. Each is also the column that holds it. */
+export const captionKinds: readonly CaptionKind[] = ['alt', 'ssc', 'dsc', 'dsc+', 'afc'];
+
+/** The splits of a data set. */
+export type Split = 'train' | 'val' | 'test';
+
+/** Every split, in the order in which data sets are written. */
+export const splits: readonly Split[] = ['train', 'val', 'test'];
+
+/** Who wrote the synthetic captions of a row: rules over metadata, a model, or people. */
+export type CaptionSource = 'rules' | 'model' | 'human';
+
+/** A value of one cell as readers give it. */
+export type Value = string | number | bigint | boolean | Uint8Array | string[] | null;
+
+/** One row as readers give it: the columns that were asked for. */
+export type Row = Record<string, Value>;
+
+/** The type of a column that capstan writes. */
+export type ColumnType = 'string' | 'binary' | 'list<string>';
+
+/** A column that capstan writes. */
+export interface Column {
+  readonly name: string;
+  readonly type: ColumnType;
+}
