@@ -1,0 +1,186 @@
+/**
+ * Checkpoints: `checkpoints/step-00000100/{model.safetensors,optimizer.safetensors,state.json}`. A checkpoint
+ * is written beside its place and renamed into it, so that it is there whole or not at all; `state.json` holds
+ * each file's size and sha256, so that damage done later is noticed.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { LoaderState } from '../data/loader.js';
+import { CheckpointError } from '../errors.js';
+import { type HostTensor, readSafetensors, serializeSafetensors, writeFileAtomically } from '../safetensors.js';
+
+export type TensorMap = ReadonlyMap<string, HostTensor>;
+
+/** What a run needs to go on, besides its tensors. */
+export interface RunState {
+  /** Optimizer steps done. */
+  readonly step: number;
+  readonly samplesSeen: number;
+  readonly seed: number;
+  /** Kind and shape of the model, enough to rebuild it. */
+  readonly model: { readonly kind: string; readonly config: unknown };
+  /** Position in the data after the last batch of this step. */
+  readonly loader: LoaderState;
+  /** The best value of the watched metric so far. */
+  readonly best?: { readonly metric: string; readonly value: number; readonly step: number } | undefined;
+}
+
+export interface Checkpoint {
+  readonly directory: string;
+  readonly state: RunState;
+  readonly model: TensorMap;
+  readonly optimizer: TensorMap;
+}
+
+const stateSchema = z.object({
+  format: z.literal(1),
+  step: z.number().int().nonnegative(),
+  samplesSeen: z.number().int().nonnegative(),
+  seed: z.number().int(),
+  model: z.object({ kind: z.string(), config: z.unknown() }),
+  loader: z.object({
+    epoch: z.number().int().nonnegative(),
+    position: z.number().int().nonnegative(),
+    seed: z.number().int(),
+    fingerprint: z.string(),
+  }),
+  best: z.object({ metric: z.string(), value: z.number(), step: z.number().int() }).optional(),
+  files: z.record(z.string(), z.object({ bytes: z.number().int(), sha256: z.string() })),
+});
+
+const MODEL = 'model.safetensors';
+const OPTIMIZER = 'optimizer.safetensors';
+const STATE = 'state.json';
+
+/** The directory's name for a step. */
+export function checkpointName(step: number): string {
+  return `step-${String(step).padStart(8, '0')}`;
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/**
+ * Writes a checkpoint under `root` and returns its directory.
+ *
+ * @throws CheckpointError, for a full disk among others; what was there before stays
+ */
+export async function saveCheckpoint(
+  root: string,
+  state: RunState,
+  tensors: { model: TensorMap; optimizer: TensorMap },
+): Promise<string> {
+  const target = join(root, checkpointName(state.step));
+  const temporary = `${target}.${process.pid}.tmp`;
+  await rm(temporary, { recursive: true, force: true });
+  await mkdir(temporary, { recursive: true });
+  const files: Record<string, { bytes: number; sha256: string }> = {};
+  try {
+    for (const [name, map] of [
+      [MODEL, tensors.model],
+      [OPTIMIZER, tensors.optimizer],
+    ] as const) {
+      const bytes = serializeSafetensors(map);
+      files[name] = { bytes: bytes.length, sha256: sha256(bytes) };
+      await writeFileAtomically(join(temporary, name), bytes);
+    }
+    await writeFileAtomically(join(temporary, STATE), `${JSON.stringify({ format: 1, ...state, files }, null, 2)}\n`);
+    await rm(target, { recursive: true, force: true });
+    await rename(temporary, target);
+    await syncDirectory(root);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    if (error instanceof CheckpointError) throw error;
+    throw new CheckpointError(`Cannot write checkpoint ${target}: ${(error as Error).message}`);
+  }
+  return target;
+}
+
+/** A rename outlives a power cut only once its directory is on the disk. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Directories of the checkpoints under `root`, oldest first. */
+export async function listCheckpoints(root: string): Promise<string[]> {
+  const names = await readdir(root).catch(() => []);
+  return names.filter((n) => /^step-\d{8,}$/.test(n)).sort().map((n) => join(root, n));
+}
+
+/** The state of a checkpoint, and its files checked against it. @throws CheckpointError naming the file */
+export async function readState(directory: string): Promise<RunState> {
+  const path = join(directory, STATE);
+  let json: unknown;
+  try {
+    json = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new CheckpointError(`Checkpoint ${directory} has no readable ${STATE}: ${(error as Error).message}`);
+  }
+  const parsed = stateSchema.safeParse(json);
+  if (!parsed.success) {
+    throw new CheckpointError(`${path} is not a checkpoint's state: ${z.prettifyError(parsed.error)}`);
+  }
+  const { files, format: _, ...state } = parsed.data;
+  for (const name of [MODEL, OPTIMIZER]) {
+    const expected = files[name];
+    const bytes = await readFile(join(directory, name)).catch(() => undefined);
+    if (!expected || !bytes) throw new CheckpointError(`Checkpoint ${directory} lacks ${name}.`);
+    if (bytes.length !== expected.bytes) {
+      throw new CheckpointError(
+        `${join(directory, name)} is cut off: expected ${expected.bytes} bytes, found ${bytes.length}.`,
+      );
+    }
+    if (sha256(bytes) !== expected.sha256) {
+      throw new CheckpointError(`${join(directory, name)} is damaged: its sha256 is not the one in ${STATE}.`);
+    }
+  }
+  return state;
+}
+
+/** Reads a checkpoint whole. @throws CheckpointError if it is incomplete or damaged */
+export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
+  const state = await readState(directory);
+  const [model, optimizer] = await Promise.all([
+    readSafetensors(join(directory, MODEL)),
+    readSafetensors(join(directory, OPTIMIZER)),
+  ]);
+  return { directory, state, model: model.tensors, optimizer: optimizer.tensors };
+}
+
+/**
+ * The newest checkpoint that is whole. Damaged ones are passed over and reported through `warn`.
+ *
+ * @throws CheckpointError if there are checkpoints but none is whole
+ */
+export async function newestCheckpoint(
+  root: string,
+  warn: (message: string) => void,
+): Promise<Checkpoint | undefined> {
+  const directories = await listCheckpoints(root);
+  for (const directory of directories.reverse()) {
+    try {
+      return await loadCheckpoint(directory);
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      warn(`${error.message} Trying the checkpoint before it.`);
+    }
+  }
+  if (directories.length === 0) return undefined;
+  throw new CheckpointError(`None of the ${directories.length} checkpoints under ${root} is whole.`);
+}
+
+/** Deletes all but the newest `keepLast` checkpoints and those of the steps to keep. */
+export async function pruneCheckpoints(root: string, keepLast: number, keepSteps: readonly number[]): Promise<void> {
+  const keep = new Set(keepSteps.map((step) => join(root, checkpointName(step))));
+  const old = (await listCheckpoints(root)).slice(0, -keepLast);
+  for (const directory of old) if (!keep.has(directory)) await rm(directory, { recursive: true, force: true });
+  for (const name of await readdir(root)) {
+    if (name.endsWith('.tmp')) await rm(join(root, name), { recursive: true, force: true });
+  }
+}

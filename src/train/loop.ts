@@ -1,0 +1,147 @@
+/** The training loop: the only one. It knows steps, data, checkpoints and evaluations, but no model. */
+import type { Batch, Loader } from '../data/loader.js';
+import { NumericError } from '../errors.js';
+import { pruneCheckpoints, type RunState, saveCheckpoint } from './checkpoint.js';
+import type { Evaluator } from './evaluator.js';
+import type { MetricsRow, TrainLogger } from './logging/logger.js';
+import { type LearningRateSchedule, learningRate } from './optim/schedule.js';
+import type { TrainTask } from './task.js';
+
+export interface LoopOptions {
+  readonly task: TrainTask;
+  readonly loader: Loader;
+  readonly logger: TrainLogger;
+  readonly schedule: LearningRateSchedule;
+  readonly seed: number;
+  /** Directory of the run's checkpoints. */
+  readonly checkpointRoot: string;
+  /** Steps between checkpoints; the last step always makes one. */
+  readonly checkpointEvery: number;
+  readonly keepLast: number;
+  /** The figure of the evaluations whose best checkpoint is kept; larger is better. */
+  readonly keepBest: string | null;
+  /** Steps between evaluations; null for none. The last step is always evaluated if there are evaluators. */
+  readonly evalEvery: number | null;
+  readonly evaluators: readonly Evaluator[];
+  /** Where to go on, from a checkpoint. */
+  readonly start?: RunState | undefined;
+  /** Aborting it ends the run after the step that is under way, with a checkpoint. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface LoopResult {
+  readonly step: number;
+  readonly samplesSeen: number;
+  readonly finished: boolean;
+  /** Figures of the last evaluation. */
+  readonly evaluation: Record<string, number>;
+  readonly checkpoint: string | undefined;
+}
+
+/**
+ * Trains until the schedule's last step or the signal.
+ *
+ * @throws NumericError when the loss or the gradient becomes NaN or infinite; the last checkpoint is left as it
+ *   was. DataError from the loader.
+ */
+export async function runLoop(options: LoopOptions): Promise<LoopResult> {
+  const { task, loader, logger, schedule, signal } = options;
+  let step = options.start?.step ?? 0;
+  let samplesSeen = options.start?.samplesSeen ?? 0;
+  let best = options.start?.best;
+  let evaluation: Record<string, number> = {};
+  let checkpoint: string | undefined;
+
+  const evaluate = async (): Promise<void> => {
+    evaluation = {};
+    for (const evaluator of options.evaluators) {
+      Object.assign(evaluation, await evaluator.evaluate(task.embedder()));
+    }
+    logger.logEval(step, evaluation);
+    const metric = options.keepBest;
+    const value = metric === null ? undefined : evaluation[metric];
+    if (metric !== null && value !== undefined && (best === undefined || value > best.value)) {
+      best = { metric, value, step };
+    }
+  };
+
+  const save = async (): Promise<void> => {
+    // What is logged so far must be on the disk before the checkpoint that counts on it.
+    logger.flush();
+    const state: RunState = {
+      step,
+      samplesSeen,
+      seed: options.seed,
+      model: task.model,
+      loader: loader.state(),
+      ...(best === undefined ? {} : { best }),
+    };
+    const tensors = { model: task.modelTensors(), optimizer: task.optimizerTensors() };
+    checkpoint = await saveCheckpoint(options.checkpointRoot, state, tensors);
+    await pruneCheckpoints(options.checkpointRoot, options.keepLast, best === undefined ? [] : [best.step]);
+  };
+
+  let lastEnd = performance.now();
+  while (step < schedule.totalSteps && !signal?.aborted) {
+    const batch = await loader.next();
+    const dataReady = performance.now();
+    const lr = learningRate(schedule, step);
+    const { loss, gradNorm, extra } = await task.step(batch, lr);
+    step++;
+    samplesSeen += batch.keys.length;
+    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+      throw nonFinite(task, step, { loss, gradNorm }, batch, checkpoint);
+    }
+    const end = performance.now();
+    logger.log({
+      step,
+      epoch: batch.epoch,
+      samplesSeen,
+      loss,
+      lr,
+      gradNorm,
+      ...extra,
+      ...batchMetrics(batch),
+      stepMs: end - lastEnd,
+      dataWaitMs: dataReady - lastEnd,
+      imgPerSec: (batch.keys.length / (end - lastEnd)) * 1000,
+    });
+    const last = step === schedule.totalSteps;
+    const due = (every: number | null): boolean => every !== null && every > 0 && step % every === 0;
+    if (options.evaluators.length > 0 && (due(options.evalEvery) || last)) await evaluate();
+    if (due(options.checkpointEvery) || last || signal?.aborted || best?.step === step) await save();
+    lastEnd = performance.now();
+  }
+  return { step, samplesSeen, finished: step >= schedule.totalSteps, evaluation, checkpoint };
+}
+
+/** What the batch was made of: kinds realised, text lengths, losses of text and samples. */
+function batchMetrics(batch: Batch): Pick<MetricsRow, 'mix' | 'tokensMean' | 'truncatedShare' | 'skipped'> {
+  const count = batch.keys.length;
+  const mix: Record<string, number> = {};
+  for (const kind of batch.kinds) mix[kind] = (mix[kind] ?? 0) + 1 / count;
+  return {
+    mix,
+    tokensMean: batch.numTokens.reduce((sum, n) => sum + n, 0) / count,
+    truncatedShare: batch.truncated / count,
+    skipped: batch.skipped.length,
+  };
+}
+
+function nonFinite(
+  task: TrainTask,
+  step: number,
+  { loss, gradNorm }: { loss: number; gradNorm: number },
+  batch: Batch,
+  checkpoint: string | undefined,
+): NumericError {
+  const params = task.nonFiniteParams();
+  const named = params.length === 0 ? 'no parameter' : `${params.slice(0, 5).join(', ')}${params.length > 5 ? ` and ${params.length - 5} more` : ''}`;
+  return new NumericError(
+    `Step ${step}: the loss is ${loss} and the gradient norm ${gradNorm}. Not finite after it: ${named}. ` +
+      `Batch: ${batch.keys.slice(0, 8).join(', ')}${batch.keys.length > 8 ? `, … (${batch.keys.length} in all)` : ''}. ` +
+      `${checkpoint === undefined ? 'Checkpoints written before this run are' : `The last good checkpoint is ${checkpoint}, which is`} kept. ` +
+      'Lower train.lr, lengthen train.warmupSteps, set train.gradClipNorm: 1, or use train.precision: fp32.',
+  );
+}
+

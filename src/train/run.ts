@@ -1,0 +1,180 @@
+/** A whole training run from a configuration: folder, engine, data, model, loop. */
+import { basename } from 'node:path';
+import { dumpConfig } from '../config/load.js';
+import type { TrainConfig } from '../config/schema.js';
+import { createLoader } from '../data/loader.js';
+import { openSource } from '../data/datasets/open.js';
+import type { Source } from '../data/sources/source.js';
+import { engineInfo, startEngine } from '../engine/index.js';
+import { CheckpointError, ConfigError } from '../errors.js';
+import type { ClipConfig } from '../models/clip/index.js';
+import { writeFileAtomically } from '../safetensors.js';
+import { type Checkpoint, loadCheckpoint, newestCheckpoint } from './checkpoint.js';
+import type { Evaluator } from './evaluator.js';
+import { TrainLogger } from './logging/logger.js';
+import type { ProgressStream } from './logging/progress.js';
+import { type LoopResult, runLoop } from './loop.js';
+import { claimRunFolder, type RunPaths, runPaths, writeVersions } from './run-folder.js';
+import { ClipTask } from './tasks/clip.js';
+import { resolveClipConfig } from './tasks/clip-config.js';
+
+export interface TrainOptions {
+  /** `auto` continues from the newest whole checkpoint if there is one; `none` starts; else a checkpoint's path. */
+  readonly resume?: string;
+  /** Makes the evaluations of the run; called once the model is known. */
+  readonly evaluators?: (model: ClipConfig) => Promise<readonly Evaluator[]>;
+  /** Told of what the user should know. */
+  readonly inform?: (message: string) => void;
+  /** Where the progress bar goes; none if left out. */
+  readonly progress?: ProgressStream;
+  /** Aborting it ends the run after the current step, with a checkpoint. */
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainResult extends LoopResult {
+  readonly directory: string;
+}
+
+/** Optimizer steps of a run. Batches that do not fill are dropped, so an epoch has ⌊rows / batch⌋ steps. */
+export function totalSteps(config: TrainConfig, numRows: number): number {
+  const { batchSize, steps, epochs, samplesSeen } = config.train;
+  if (steps !== undefined) return steps;
+  if (samplesSeen !== undefined) return Math.ceil(samplesSeen / batchSize);
+  return (epochs as number) * Math.floor(numRows / batchSize);
+}
+
+/**
+ * Trains as configured.
+ *
+ * @throws ConfigError, DataError, CheckpointError, NumericError, EngineError
+ */
+export async function train(config: TrainConfig, options: TrainOptions = {}): Promise<TrainResult> {
+  const inform = options.inform ?? (() => {});
+  const resume = options.resume ?? 'none';
+  const model = resolveClipConfig(config.model);
+  const source = await openSource(config.data.path, {
+    split: config.data.split,
+    ...(config.data.format === 'auto' ? {} : { format: config.data.format }),
+  });
+  const paths = runPaths(`${config.run.dir}/${config.run.name}`);
+  let release: (() => Promise<void>) | undefined;
+  try {
+    requireOneBatch(source, config);
+    release = await claimRunFolder(paths, resume !== 'none');
+    const checkpoint = await findStart(paths, resume, inform);
+    return { ...(await trainIn(paths, config, model, source, checkpoint, options, inform)), directory: paths.directory };
+  } finally {
+    await release?.();
+    await source.close();
+  }
+}
+
+function requireOneBatch(source: Source, config: TrainConfig): void {
+  if (source.numRows < config.train.batchSize) {
+    throw new ConfigError(
+      `train.batchSize is ${config.train.batchSize}, but split '${config.data.split}' of ${config.data.path} has only ` +
+        `${source.numRows} samples: no batch can be filled.`,
+    );
+  }
+}
+
+async function findStart(
+  paths: RunPaths,
+  resume: string,
+  inform: (message: string) => void,
+): Promise<Checkpoint | undefined> {
+  if (resume === 'none') return undefined;
+  if (resume !== 'auto') return loadCheckpoint(resume);
+  const newest = await newestCheckpoint(paths.checkpoints, inform);
+  inform(
+    newest === undefined
+      ? `No checkpoint in ${paths.directory}: starting at step 0.`
+      : `Going on from ${basename(newest.directory)}, ${newest.state.samplesSeen.toLocaleString('en-US')} samples seen.`,
+  );
+  return newest;
+}
+
+async function trainIn(
+  paths: RunPaths,
+  config: TrainConfig,
+  model: ClipConfig,
+  source: Source,
+  checkpoint: Checkpoint | undefined,
+  options: TrainOptions,
+  inform: (message: string) => void,
+): Promise<LoopResult> {
+  const { data, train: training, engine } = config;
+  await startEngine({
+    device: engine.device,
+    ...(engine.threads === 'auto' ? {} : { threads: engine.threads }),
+    ...(engine.libtensorflow === null ? {} : { libtensorflow: engine.libtensorflow }),
+  });
+  if (checkpoint && checkpoint.state.seed !== training.seed) {
+    throw new CheckpointError(
+      `${checkpoint.directory} was trained with seed ${checkpoint.state.seed}, the configuration has ${training.seed}. ` +
+        'Set train.seed to the former, or start a new run.',
+    );
+  }
+  const task = new ClipTask({
+    config: model,
+    seed: training.seed,
+    precision: training.precision,
+    optimizer: {
+      beta1: training.beta1,
+      beta2: training.beta2,
+      eps: training.eps,
+      weightDecay: training.weightDecay,
+    },
+    gradClipNorm: training.gradClipNorm,
+    evalBatchSize: config.eval.batchSize,
+  });
+  if (checkpoint) task.restore(checkpoint.model, checkpoint.optimizer, checkpoint.directory);
+  const loader = await createLoader({
+    source,
+    captions: data.captions,
+    batchSize: training.batchSize,
+    imageSize: model.vision.imageSize,
+    contextLength: model.text.contextLength,
+    seed: training.seed,
+    ...(data.workers === 'auto' ? {} : { workers: data.workers }),
+    prefetch: data.prefetch,
+    transform: 'train',
+    maxSkipRatio: data.maxSkipRatio,
+    onSkip: (reason, key) => inform(`Skipped ${key}: ${reason}`),
+    ...(checkpoint ? { resumeFrom: checkpoint.state.loader } : {}),
+  });
+  const steps = totalSteps(config, source.numRows);
+  await writeFileAtomically(paths.config, dumpConfig(config));
+  await writeVersions(paths, engineInfo(), training.seed);
+  const logger = new TrainLogger(paths.directory, {
+    totalSteps: steps,
+    ...(checkpoint ? { resumeStep: checkpoint.state.step } : {}),
+    ...(options.progress ? { progress: options.progress } : {}),
+  });
+  try {
+    return await runLoop({
+      task,
+      loader,
+      logger,
+      schedule: {
+        kind: training.schedule === 'cosine' ? 'cosine' : 'const',
+        lr: training.lr,
+        warmupSteps: training.warmupSteps,
+        totalSteps: steps,
+      },
+      seed: training.seed,
+      checkpointRoot: paths.checkpoints,
+      checkpointEvery: config.checkpoint.every,
+      keepLast: config.checkpoint.keepLast,
+      keepBest: config.checkpoint.keepBest,
+      evalEvery: config.eval.every,
+      evaluators: (await options.evaluators?.(model)) ?? [],
+      ...(checkpoint ? { start: checkpoint.state } : {}),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+  } finally {
+    logger.close();
+    await loader.close();
+    task.dispose();
+  }
+}
