@@ -155,10 +155,9 @@ export function compile<A extends unknown[], R>(
       lookUp(args);
     },
     dispose(): void {
-      const { native, context } = session();
       for (const { emitted, captured } of executables.values()) {
         for (const tensor of captured) tensor.dispose();
-        native.checked(`dispose of ${name}`, (s) => native.contextRemoveFunction(context, emitted.name, s));
+        emitterOf(session()).remove(emitted.name);
       }
       executables.clear();
     },

@@ -49,6 +49,16 @@ export class Emitter {
     return this.functions.has(name);
   }
 
+  /** Takes a function back from the context. Clusters stay: other functions may call them. */
+  remove(name: string): void {
+    const { native, binding } = this;
+    const fn = this.functions.get(name);
+    if (fn === undefined) return;
+    this.functions.delete(name);
+    native.checked(`removing ${name}`, (s) => native.contextRemoveFunction(binding.context, name, s));
+    native.deleteFunction(fn);
+  }
+
   /** Adds `program` to the context as a function. `xla` compiles it whole with XLA. */
   emit(name: string, program: Program, options: { xla: boolean }): EmittedFunction {
     const { native, binding } = this;
