@@ -50,7 +50,8 @@ export function parseSafetensors(bytes: Uint8Array, path: string): SafetensorsFi
   if (bytes.length < 8) fail(`it has ${bytes.length} bytes, fewer than the 8 of a header length`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const headerBytes = Number(view.getBigUint64(0, true));
-  if (headerBytes > MAX_HEADER_BYTES) fail(`its header claims ${headerBytes} bytes, over the limit of ${MAX_HEADER_BYTES}`);
+  if (headerBytes > MAX_HEADER_BYTES)
+    fail(`its header claims ${headerBytes} bytes, over the limit of ${MAX_HEADER_BYTES}`);
   const start = 8 + headerBytes;
   if (start > bytes.length) fail(`its header ends at byte ${start}, but the file has ${bytes.length} bytes`);
   let header: unknown;
@@ -59,7 +60,8 @@ export function parseSafetensors(bytes: Uint8Array, path: string): SafetensorsFi
   } catch {
     fail('its header is not JSON');
   }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) fail('its header is not an object');
+  if (typeof header !== 'object' || header === null || Array.isArray(header))
+    fail('its header is not an object');
   const tensors = new Map<string, HostTensor>();
   let metadata: Record<string, string> = {};
   const ranges: [number, number, string][] = [];
@@ -71,17 +73,24 @@ export function parseSafetensors(bytes: Uint8Array, path: string): SafetensorsFi
     const entry = readEntry(value) ?? fail(`the entry of tensor ${name} lacks dtype, shape or data_offsets`);
     const elements = entry.shape.reduce((product, d) => product * d, 1);
     if (entry.dtype !== 'F32' && entry.dtype !== 'I32') {
-      throw new CheckpointError(`${path}: tensor ${name} is ${entry.dtype}; expected F32 or I32. Convert it to float32.`);
+      throw new CheckpointError(
+        `${path}: tensor ${name} is ${entry.dtype}; expected F32 or I32. Convert it to float32.`,
+      );
     }
     const { begin, end } = entry;
     if (end - begin !== elements * 4) {
-      fail(`tensor ${name} of shape [${entry.shape.join(', ')}] needs ${elements * 4} bytes and has ${end - begin}`);
+      fail(
+        `tensor ${name} of shape [${entry.shape.join(', ')}] needs ${elements * 4} bytes and has ${end - begin}`,
+      );
     }
     if (start + end > bytes.length) {
-      fail(`tensor ${name} ends at byte ${start + end}, but the file has ${bytes.length} bytes; it was cut off`);
+      fail(
+        `tensor ${name} ends at byte ${start + end}, but the file has ${bytes.length} bytes; it was cut off`,
+      );
     }
     ranges.push([begin, end, name]);
-    const copy = bytes.slice(start + begin, start + end).buffer;
+    // A Buffer's own slice would share its memory.
+    const copy = Uint8Array.prototype.slice.call(bytes, start + begin, start + end).buffer;
     tensors.set(name, {
       shape: entry.shape,
       data: entry.dtype === 'F32' ? new Float32Array(copy) : new Int32Array(copy),
@@ -98,7 +107,9 @@ export function parseSafetensors(bytes: Uint8Array, path: string): SafetensorsFi
 
 function readMetadata(value: unknown): Record<string, string> | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  return Object.values(value).every((v) => typeof v === 'string') ? (value as Record<string, string>) : undefined;
+  return Object.values(value).every((v) => typeof v === 'string')
+    ? (value as Record<string, string>)
+    : undefined;
 }
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

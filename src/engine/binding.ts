@@ -196,7 +196,12 @@ export class EagerBinding extends BindingBase implements TFJSBinding {
   }
 
   /** Makes an operation, or a call of a function of that name, with its inputs; run it, then `finish` it. */
-  prepare(name: string, attrs: readonly TFEOpAttr[], inputIds: readonly number[], numOutputs: number): PreparedOp {
+  prepare(
+    name: string,
+    attrs: readonly TFEOpAttr[],
+    inputIds: readonly number[],
+    numOutputs: number,
+  ): PreparedOp {
     const { native, context } = this;
     const op = native.checked(name, (s) => native.newOp(context, name, s));
     try {
@@ -207,7 +212,9 @@ export class EagerBinding extends BindingBase implements TFJSBinding {
       // TensorFlow infers the types of single inputs, which are right also where tfjs knows no such type
       // (uint8); the length of a list it must be told.
       const def = this.opDefs.get(name);
-      const inferred = def?.inputs.some((i) => i.numberAttr || i.typeListAttr) ? undefined : def?.inferredAttrs;
+      const inferred = def?.inputs.some((i) => i.numberAttr || i.typeListAttr)
+        ? undefined
+        : def?.inferredAttrs;
       for (const attr of attrs) if (!inferred?.has(attr.name)) this.setAttr(op, attr);
     } catch (error) {
       native.deleteOp(op);

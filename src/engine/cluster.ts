@@ -17,7 +17,7 @@ import {
   Node,
   type Program,
   READ_VARIABLE,
-  Value,
+  type Value,
 } from './ir.js';
 
 /** Element by element, cheap to compute again. */
@@ -125,7 +125,8 @@ function assignClusters(program: Program): Map<Node, Node[]> {
     if (node.op === 'Const' || !mayFuse(node)) continue;
     parent.set(node, node);
     for (const { node: producer } of node.inputs) {
-      if (parent.has(producer) && stage.get(producer) === stage.get(node)) parent.set(find(producer), find(node));
+      if (parent.has(producer) && stage.get(producer) === stage.get(node))
+        parent.set(find(producer), find(node));
     }
   }
   const groups = new Map<Node, Node[]>();
@@ -168,7 +169,13 @@ export function fuseClusters(
     if (!emitter.has(name)) emitter.emit(name, body, { xla: true });
     const call = new Node('PartitionedCall', [], inputs);
     for (const value of outputs) replacement.set(value, call.addOutput(value.dtype, value.shape));
-    markClusterCall(call, { functionName: name, contents: body.nodes.map((n) => n.op).filter((op) => op !== INPUT && op !== 'Const').join(' ') });
+    markClusterCall(call, {
+      functionName: name,
+      contents: body.nodes
+        .map((n) => n.op)
+        .filter((op) => op !== INPUT && op !== 'Const')
+        .join(' '),
+    });
     calls.set(group, call);
   }
   const emittedCalls = new Set<Node>();
@@ -338,7 +345,9 @@ function extract(
       names.set(own, `n${body.length}.${out.index}`);
     }
     body.push(copy);
-    key.push(`${node.op}(${attrKey(node.attrs)};${args.map((a) => names.get(a)).join()})${node.outputs.map((o) => o.dtype)}`);
+    key.push(
+      `${node.op}(${attrKey(node.attrs)};${args.map((a) => names.get(a)).join()})${node.outputs.map((o) => o.dtype)}`,
+    );
   }
   const bodyOutputs = outputs.map((v) => mapped.get(v) as Value);
   key.push(`=> ${bodyOutputs.map((v) => names.get(v)).join()}`);
@@ -349,7 +358,11 @@ function extract(
   };
 }
 
-function neededMembers(members: readonly Node[], outputs: readonly Value[], inside: ReadonlySet<Node>): Node[] {
+function neededMembers(
+  members: readonly Node[],
+  outputs: readonly Value[],
+  inside: ReadonlySet<Node>,
+): Node[] {
   const needed = new Set<Node>();
   const queue = outputs.map((v) => v.node);
   for (let node = queue.pop(); node; node = queue.pop()) {
@@ -404,4 +417,3 @@ function sortTopologically(nodes: readonly Node[]): Node[] {
   }
   return sorted;
 }
-

@@ -5,9 +5,9 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../errors.js';
+import { fuseClusters } from './cluster.js';
 import { DType } from './dtypes.js';
 import { type EmittedFunction, Emitter } from './emit.js';
-import { fuseClusters } from './cluster.js';
 import type { Program, Value } from './ir.js';
 import { applyBf16 } from './precision.js';
 import { type OpTiming, profileProgram } from './profile.js';
@@ -133,7 +133,12 @@ export function compile<A extends unknown[], R>(
     const { executable, inputs } = lookUp(args);
     const { emitted } = executable;
     const started = performance.now();
-    const results = session().binding.executeOp(emitted.name, [], handlesOf(executable, inputs), emitted.numOutputs);
+    const results = session().binding.executeOp(
+      emitted.name,
+      [],
+      handlesOf(executable, inputs),
+      emitted.numOutputs,
+    );
     return finish(executable, started, results);
   };
 
@@ -183,7 +188,11 @@ function build<A extends unknown[], R>(
 ): Executable {
   const engine = session();
   const started = performance.now();
-  const recording = new Recording(engine.native, (s, d, v) => engine.binding.newTensor(s, d, v), engine.opDefs);
+  const recording = new Recording(
+    engine.native,
+    (s, d, v) => engine.binding.newTensor(s, d, v),
+    engine.opDefs,
+  );
   try {
     let result: TreeShape | undefined;
     let outputs: Value[] = [];

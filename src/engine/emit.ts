@@ -3,7 +3,15 @@ import { EngineError } from '../errors.js';
 import { AttrKind, type EagerBinding } from './binding.js';
 import { DType, sizeOf } from './dtypes.js';
 import { Graph } from './graph.js';
-import { ASSIGN_VARIABLE, INPUT, type Node, type Program, READ_VARIABLE, type Value, type VariableRef } from './ir.js';
+import {
+  ASSIGN_VARIABLE,
+  INPUT,
+  type Node,
+  type Program,
+  READ_VARIABLE,
+  type Value,
+  type VariableRef,
+} from './ir.js';
 import type { GraphOutput, NativeApi, Pointer } from './native.js';
 import type { OpDef } from './op-defs.js';
 import { ProtoWriter } from './proto.js';
@@ -105,12 +113,9 @@ export class Emitter {
           graph.setShape({ oper: operation, index: 0 }, ref.shape);
           reads.set(ref, [...(reads.get(ref) ?? []), operation]);
         } else if (node.op === ASSIGN_VARIABLE && ref) {
-          operation = graph.add(
-            'AssignVariableOp',
-            [],
-            [variable(ref), place(node.inputs[0] as Value)],
-            { controls: reads.get(ref) ?? [] },
-          );
+          operation = graph.add('AssignVariableOp', [], [variable(ref), place(node.inputs[0] as Value)], {
+            controls: reads.get(ref) ?? [],
+          });
           controls.push(operation);
         } else {
           const call = clusterOfNode.get(node);
@@ -134,7 +139,8 @@ export class Emitter {
                 native.setAttrBool(d, '_XlaMustCompile', 1);
               },
             });
-            for (const [index, out] of node.outputs.entries()) graph.setShape({ oper: operation, index }, out.shape);
+            for (const [index, out] of node.outputs.entries())
+              graph.setShape({ oper: operation, index }, out.shape);
           } else {
             operation = graph.add(node.op, node.attrs, node.inputs.map(place), { controls: after });
           }
@@ -181,7 +187,9 @@ export class Emitter {
   private setBool(fn: Pointer, name: string): void {
     const { native } = this;
     const value = new ProtoWriter().int(5, 1).finish();
-    native.checked('function attribute', (s) => native.functionSetAttrValueProto(fn, name, value, value.length, s));
+    native.checked('function attribute', (s) =>
+      native.functionSetAttrValueProto(fn, name, value, value.length, s),
+    );
   }
 
   private emitConstant(graph: Graph, node: Node): Pointer {
@@ -196,9 +204,13 @@ export class Emitter {
     const extent = binding.newTensor([shape.length], DType.int32, Int32Array.from(shape));
     const dimensions = graph.constant(extent, DType.int32);
     native.deleteTensor(extent);
-    return graph.add('Fill', [], [
-      { oper: dimensions, index: 0 },
-      { oper: value, index: 0 },
-    ]);
+    return graph.add(
+      'Fill',
+      [],
+      [
+        { oper: dimensions, index: 0 },
+        { oper: value, index: 0 },
+      ],
+    );
   }
 }

@@ -68,7 +68,8 @@ export class Graph {
 
   constant(tensor: Pointer, dtype: number): Pointer {
     return this.add('Const', [{ name: 'dtype', type: AttrKind.type, value: dtype }], [], {
-      extra: (d) => this.native.checked('a constant', (s) => this.native.setAttrTensor(d, 'value', tensor, s)),
+      extra: (d) =>
+        this.native.checked('a constant', (s) => this.native.setAttrTensor(d, 'value', tensor, s)),
     });
   }
 

@@ -133,7 +133,8 @@ export function attrKey(attrs: readonly Attr[]): string {
 /** A text that two constants share exactly if they are equal. */
 export function constantKey(node: Node): string {
   const data = node.data as Uint8Array;
-  const content = data.length <= 64 ? Buffer.from(data).toString('hex') : createHash('sha1').update(data).digest('hex');
+  const content =
+    data.length <= 64 ? Buffer.from(data).toString('hex') : createHash('sha1').update(data).digest('hex');
   return `${node.out.dtype}[${node.out.shape.join(',')}]${node.uniform ? 'u' : ''}${content}`;
 }
 

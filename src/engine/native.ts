@@ -4,8 +4,8 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import type { KoffiFunc, LibraryHandle } from 'koffi';
-import { koffi } from './koffi.js';
 import { EngineError } from '../errors.js';
+import { koffi } from './koffi.js';
 
 /** A native address; 0n is NULL. */
 export type Pointer = bigint;
@@ -90,7 +90,9 @@ function declareFunctions(cc: LibraryHandle, framework: LibraryHandle) {
     deleteTensorHandle: func<(h: P) => void>('void TFE_DeleteTensorHandle(void *h)'),
     handleDataType: func<(h: P) => number>('int TFE_TensorHandleDataType(void *h)'),
     handleNumDims: func<(h: P, s: P) => number>('int TFE_TensorHandleNumDims(void *h, void *s)'),
-    handleDim: func<(h: P, i: number, s: P) => number>('int64_t TFE_TensorHandleDim(void *h, int i, void *s)'),
+    handleDim: func<(h: P, i: number, s: P) => number>(
+      'int64_t TFE_TensorHandleDim(void *h, int i, void *s)',
+    ),
     handleResolve: func<(h: P, s: P) => P>('void *TFE_TensorHandleResolve(void *h, void *s)'),
 
     newOp: func<(c: P, name: string, s: P) => P>('void *TFE_NewOp(void *c, const char *name, void *s)'),
@@ -249,7 +251,10 @@ const libcNames = process.platform === 'darwin' ? ['libSystem.B.dylib'] : ['libc
 export function pinLibrary(path: string): void {
   const libc = koffi.load(libcNames[0] as string);
   const mac = process.platform === 'darwin';
-  const dlopen = libc.func('void *dlopen(const char *path, int flags)') as (p: string, f: number) => Pointer | null;
+  const dlopen = libc.func('void *dlopen(const char *path, int flags)') as (
+    p: string,
+    f: number,
+  ) => Pointer | null;
   const dlerror = libc.func('const char *dlerror()') as () => string | null;
   const flags = mac ? RTLD_NOW | 0x8 | 0x80 : RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE;
   if (!dlopen(path, flags)) {

@@ -6,7 +6,11 @@ import { readProto } from './proto.js';
 export interface OpDef {
   readonly name: string;
   /** For each input argument: the attribute that holds its length if it is a list. */
-  readonly inputs: readonly { readonly name: string; readonly numberAttr: string; readonly typeListAttr: string }[];
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly numberAttr: string;
+    readonly typeListAttr: string;
+  }[];
   /** Attributes that follow from the inputs and must not be set by hand. */
   readonly inferredAttrs: ReadonlySet<string>;
   readonly isStateful: boolean;

@@ -16,7 +16,17 @@ const products = new Set([
   'DepthwiseConv2dNative',
 ]);
 
-const movers = new Set(['Reshape', 'ExpandDims', 'Squeeze', 'Transpose', 'Slice', 'ConcatV2', 'Pack', 'SplitV', 'Split']);
+const movers = new Set([
+  'Reshape',
+  'ExpandDims',
+  'Squeeze',
+  'Transpose',
+  'Slice',
+  'ConcatV2',
+  'Pack',
+  'SplitV',
+  'Split',
+]);
 
 /** Applies the policy. Function outputs and variables stay float32. */
 export function applyBf16(program: Program): Program {

@@ -84,7 +84,12 @@ export function profileProgram(program: Program, inputIds: readonly number[]): O
     for (const input of node.inputs) {
       const left = (remaining.get(input) as number) - 1;
       remaining.set(input, left);
-      if (left === 0 && input.node.op !== INPUT && input.node.op !== 'Const' && !program.outputs.includes(input)) {
+      if (
+        left === 0 &&
+        input.node.op !== INPUT &&
+        input.node.op !== 'Const' &&
+        !program.outputs.includes(input)
+      ) {
         binding.deleteTensor(ids.get(input) as number);
         ids.delete(input);
       }

@@ -78,7 +78,11 @@ export class ProtoWriter {
   /** A length-delimited field: a string, bytes or a message. */
   message(field: number, value: string | Uint8Array | ProtoWriter): this {
     const content =
-      typeof value === 'string' ? new TextEncoder().encode(value) : value instanceof ProtoWriter ? value.finish() : value;
+      typeof value === 'string'
+        ? new TextEncoder().encode(value)
+        : value instanceof ProtoWriter
+          ? value.finish()
+          : value;
     this.varint(field * 8 + 2);
     this.varint(content.length);
     for (const byte of content) this.bytes.push(byte);

@@ -51,7 +51,10 @@ export function foldIn(key: RandomKey, data: number | tf.Tensor): RandomKey {
   checkKey(key);
   return tf.tidy(() => {
     const scalar = typeof data === 'number' ? tf.scalar(data, 'int32') : data;
-    const mixed = tf.add(key, tf.mul(scalar, tf.tensor1d(Int32Array.of(0x9e3779b1 | 0, 0x85ebca77 | 0), 'int32')));
+    const mixed = tf.add(
+      key,
+      tf.mul(scalar, tf.tensor1d(Int32Array.of(0x9e3779b1 | 0, 0x85ebca77 | 0), 'int32')),
+    );
     const attr: TFEOpAttr = { name: 'dtype', type: AttrKind.type, value: DType.int32 };
     return draw('StatelessRandomUniformFullInt', mixed as RandomKey, [2], [attr]);
   });

@@ -84,7 +84,10 @@ export class Recording {
     const node = this.append(new Node(READ_VARIABLE, [], []));
     node.variable = variable;
     const value = node.addOutput(variable.tfType, variable.shape);
-    this.outputsInGraph.set(value, { oper: this.graph.placeholder(variable.tfType, variable.shape), index: 0 });
+    this.outputsInGraph.set(value, {
+      oper: this.graph.placeholder(variable.tfType, variable.shape),
+      index: 0,
+    });
     this.currentValue.set(variable, value);
     return value;
   }
@@ -167,7 +170,8 @@ export class RecordingBinding extends BindingBase implements TFJSBinding {
   }
 
   createTensor(shape: number[], dtype: number, buffer: unknown): number {
-    if (!ArrayBuffer.isView(buffer)) throw new EngineError('only numeric and boolean tensors can be compiled');
+    if (!ArrayBuffer.isView(buffer))
+      throw new EngineError('only numeric and boolean tensors can be compiled');
     return this.recording().publish(this.recording().constant(shape, dtype, buffer)).id;
   }
 

@@ -1,7 +1,6 @@
 /** Recomputation: less memory for more work. */
 import * as tf from '@tensorflow/tfjs';
-import { hasSession, session } from './session.js';
-import { executeOp } from './session.js';
+import { executeOp, hasSession, session } from './session.js';
 
 /**
  * Makes `fn` keep only its inputs for the backward pass, which runs it again (Chen et al., "Training Deep
@@ -18,12 +17,13 @@ export function remat(fn: (...inputs: tf.Tensor[]) => tf.Tensor): (...inputs: tf
       save(tensors);
       return {
         value,
-        gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => inNewScope(() => {
-          // The inputs pass a barrier that waits for the incoming gradient: nothing is recomputed before it
-          // is needed, nor taken from the forward pass.
-          const again = saved.map((x) => barrier(x, dy));
-          return tf.grads(fn)(again, dy);
-        }),
+        gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
+          inNewScope(() => {
+            // The inputs pass a barrier that waits for the incoming gradient: nothing is recomputed before it
+            // is needed, nor taken from the forward pass.
+            const again = saved.map((x) => barrier(x, dy));
+            return tf.grads(fn)(again, dy);
+          }),
       };
     });
     return op(...inputs);

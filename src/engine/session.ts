@@ -122,7 +122,10 @@ export class EngineSession {
         refCount: 1,
       });
     };
-    backend.tensorMap = new tf.DataStorage(backend as unknown as tf.KernelBackend, { moveData: lift } as never);
+    backend.tensorMap = new tf.DataStorage(
+      backend as unknown as tf.KernelBackend,
+      { moveData: lift } as never,
+    );
     const incRef = backend.incRef.bind(backend);
     backend.incRef = (dataId) => (eager.tensorMap.has(dataId) ? eager.incRef(dataId) : incRef(dataId));
   }
@@ -134,7 +137,8 @@ export class EngineSession {
    *   that follow those that `fn` made itself. The caller disposes of those tensors.
    */
   record<T>(recording: Recording, fn: () => T): { result: T; captured: tf.Tensor[] } {
-    if (this.recordingBinding.active) throw new EngineError('a compiled function was compiled inside another');
+    if (this.recordingBinding.active)
+      throw new EngineError('a compiled function was compiled inside another');
     this.recordingBinding.active = recording;
     tf.setBackend(RECORDING_BACKEND);
     try {

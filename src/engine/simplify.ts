@@ -1,8 +1,21 @@
 /** Shortens a program: drops what has no effect, computes equal things once, removes operations that do nothing. */
-import { boolAttr, type Program, Node, type Value } from './ir.js';
-import { attrKey, constant, constantInts, constantKey, constantScalar, INPUT, intVector } from './ir.js';
-import { ASSIGN_VARIABLE, READ_VARIABLE } from './ir.js';
+
 import { DType, sizeOf } from './dtypes.js';
+import {
+  ASSIGN_VARIABLE,
+  attrKey,
+  boolAttr,
+  constant,
+  constantInts,
+  constantKey,
+  constantScalar,
+  INPUT,
+  intVector,
+  Node,
+  type Program,
+  READ_VARIABLE,
+  type Value,
+} from './ir.js';
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i]);
@@ -174,7 +187,10 @@ function shorten(node: Node, inputs: readonly Value[]): Value | Node | undefined
     }
     case 'BatchMatMulV2': {
       if (a.rank !== 2 || b.rank !== 2) return undefined;
-      const attrs = [boolAttr('transpose_a', node.attr('adj_x') === true), boolAttr('transpose_b', node.attr('adj_y') === true)];
+      const attrs = [
+        boolAttr('transpose_a', node.attr('adj_x') === true),
+        boolAttr('transpose_b', node.attr('adj_y') === true),
+      ];
       const product = new Node('MatMul', attrs, inputs);
       product.addOutput(out.dtype, out.shape);
       return product;

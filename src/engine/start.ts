@@ -53,7 +53,9 @@ export async function startEngine(options: EngineOptions = {}): Promise<EngineIn
   const running = await starting;
   const wanted = options.device ?? 'auto';
   if (wanted !== 'auto' && wanted !== running.device) {
-    throw new EngineError(`the engine runs on ${running.device} already; a process has one device. Asked for: ${wanted}.`);
+    throw new EngineError(
+      `the engine runs on ${running.device} already; a process has one device. Asked for: ${wanted}.`,
+    );
   }
   return running;
 }
@@ -117,7 +119,8 @@ function setEnvironment(library: TensorflowLibrary, options: EngineOptions, thre
   } catch {
     return; // A cache that cannot be written only costs time.
   }
-  process.env.TF_XLA_FLAGS = `${process.env.TF_XLA_FLAGS ?? ''} --tf_xla_persistent_cache_directory=${cache}`.trim();
+  process.env.TF_XLA_FLAGS =
+    `${process.env.TF_XLA_FLAGS ?? ''} --tf_xla_persistent_cache_directory=${cache}`.trim();
 }
 
 /** Compiled code fits only the processor, library and thread count that it was made for. */
@@ -134,7 +137,10 @@ function machineKey(library: TensorflowLibrary, threads: number): string {
 
 const OFF = 2;
 
-function newContext(native: NativeApi, { threads, hideGpus }: { threads: number; hideGpus: boolean }): Pointer {
+function newContext(
+  native: NativeApi,
+  { threads, hideGpus }: { threads: number; hideGpus: boolean },
+): Pointer {
   // The recorder has simplified the graph already; of TensorFlow's own rewriting only oneDNN's is wanted.
   const rewrite = new ProtoWriter()
     .int(3, OFF) // constant_folding
@@ -147,7 +153,9 @@ function newContext(native: NativeApi, { threads, hideGpus }: { threads: number;
   if (hideGpus) config.message(1, new ProtoWriter().message(1, 'GPU').int(2, 0));
   const bytes = config.finish();
   const contextOptions = native.newContextOptions();
-  native.checked('configuration', (s) => native.contextOptionsSetConfig(contextOptions, bytes, bytes.length, s));
+  native.checked('configuration', (s) =>
+    native.contextOptionsSetConfig(contextOptions, bytes, bytes.length, s),
+  );
   const context = native.checked('starting TensorFlow', (s) => native.newContext(contextOptions, s));
   native.deleteContextOptions(contextOptions);
   return context;
@@ -163,4 +171,3 @@ function listDevices(native: NativeApi, context: Pointer): Device[] {
   native.deleteDeviceList(list);
   return devices;
 }
-

@@ -12,7 +12,10 @@ export interface TreeShape {
 /** Takes a tree apart. Numbers, strings, booleans and null are part of the structure. */
 export function flatten(tree: unknown, what: string): { tensors: tf.Tensor[]; shape: TreeShape } {
   const tensors: tf.Tensor[] = [];
-  const walk = (node: unknown, path: string): { key: string; build: (t: readonly tf.Tensor[]) => unknown } => {
+  const walk = (
+    node: unknown,
+    path: string,
+  ): { key: string; build: (t: readonly tf.Tensor[]) => unknown } => {
     if (node instanceof tf.Tensor) {
       const index = tensors.push(node) - 1;
       return { key: `T${node.dtype}[${node.shape.join(',')}]`, build: (t) => t[index] };

@@ -42,7 +42,8 @@ export class Variable {
 
   /** The id of the native resource handle. @throws EngineError after `dispose()`. */
   get handle(): number {
-    if (this.handleId === undefined) throw new EngineError(`variable ${this.name} was used after it was disposed`);
+    if (this.handleId === undefined)
+      throw new EngineError(`variable ${this.name} was used after it was disposed`);
     return this.handleId;
   }
 
@@ -131,7 +132,12 @@ export function createVariable(
   values: Float32Array | Int32Array,
   shape: readonly number[],
 ): Variable {
-  const variable = new Variable(session(), name, [...shape], values instanceof Int32Array ? 'int32' : 'float32');
+  const variable = new Variable(
+    session(),
+    name,
+    [...shape],
+    values instanceof Int32Array ? 'int32' : 'float32',
+  );
   variable.load(values);
   return variable;
 }

@@ -9,7 +9,12 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { LoaderState } from '../data/loader.js';
 import { CheckpointError } from '../errors.js';
-import { type HostTensor, readSafetensors, serializeSafetensors, writeFileAtomically } from '../safetensors.js';
+import {
+  type HostTensor,
+  readSafetensors,
+  serializeSafetensors,
+  writeFileAtomically,
+} from '../safetensors.js';
 
 export type TensorMap = ReadonlyMap<string, HostTensor>;
 
@@ -85,7 +90,10 @@ export async function saveCheckpoint(
       files[name] = { bytes: bytes.length, sha256: sha256(bytes) };
       await writeFileAtomically(join(temporary, name), bytes);
     }
-    await writeFileAtomically(join(temporary, STATE), `${JSON.stringify({ format: 1, ...state, files }, null, 2)}\n`);
+    await writeFileAtomically(
+      join(temporary, STATE),
+      `${JSON.stringify({ format: 1, ...state, files }, null, 2)}\n`,
+    );
     await rm(target, { recursive: true, force: true });
     await rename(temporary, target);
     await syncDirectory(root);
@@ -110,7 +118,10 @@ async function syncDirectory(path: string): Promise<void> {
 /** Directories of the checkpoints under `root`, oldest first. */
 export async function listCheckpoints(root: string): Promise<string[]> {
   const names = await readdir(root).catch(() => []);
-  return names.filter((n) => /^step-\d{8,}$/.test(n)).sort().map((n) => join(root, n));
+  return names
+    .filter((n) => /^step-\d{8,}$/.test(n))
+    .sort()
+    .map((n) => join(root, n));
 }
 
 /** The state of a checkpoint, and its files checked against it. @throws CheckpointError naming the file */
@@ -120,7 +131,9 @@ export async function readState(directory: string): Promise<RunState> {
   try {
     json = JSON.parse(await readFile(path, 'utf8'));
   } catch (error) {
-    throw new CheckpointError(`Checkpoint ${directory} has no readable ${STATE}: ${(error as Error).message}`);
+    throw new CheckpointError(
+      `Checkpoint ${directory} has no readable ${STATE}: ${(error as Error).message}`,
+    );
   }
   const parsed = stateSchema.safeParse(json);
   if (!parsed.success) {
@@ -137,7 +150,9 @@ export async function readState(directory: string): Promise<RunState> {
       );
     }
     if (sha256(bytes) !== expected.sha256) {
-      throw new CheckpointError(`${join(directory, name)} is damaged: its sha256 is not the one in ${STATE}.`);
+      throw new CheckpointError(
+        `${join(directory, name)} is damaged: its sha256 is not the one in ${STATE}.`,
+      );
     }
   }
   return state;
@@ -176,10 +191,15 @@ export async function newestCheckpoint(
 }
 
 /** Deletes all but the newest `keepLast` checkpoints and those of the steps to keep. */
-export async function pruneCheckpoints(root: string, keepLast: number, keepSteps: readonly number[]): Promise<void> {
+export async function pruneCheckpoints(
+  root: string,
+  keepLast: number,
+  keepSteps: readonly number[],
+): Promise<void> {
   const keep = new Set(keepSteps.map((step) => join(root, checkpointName(step))));
   const old = (await listCheckpoints(root)).slice(0, -keepLast);
-  for (const directory of old) if (!keep.has(directory)) await rm(directory, { recursive: true, force: true });
+  for (const directory of old)
+    if (!keep.has(directory)) await rm(directory, { recursive: true, force: true });
   for (const name of await readdir(root)) {
     if (name.endsWith('.tmp')) await rm(join(root, name), { recursive: true, force: true });
   }

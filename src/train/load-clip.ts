@@ -49,7 +49,9 @@ export async function findCheckpoint(path: string, options: LoadClipOptions = {}
   if (choice === 'latest') return newest;
   const { best } = newest.state;
   if (!best) {
-    throw new CheckpointError(`${path} has no best checkpoint: its configuration sets no checkpoint.keepBest.`);
+    throw new CheckpointError(
+      `${path} has no best checkpoint: its configuration sets no checkpoint.keepBest.`,
+    );
   }
   return loadCheckpoint(join(root, checkpointName(best.step)));
 }

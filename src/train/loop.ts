@@ -136,7 +136,10 @@ function nonFinite(
   checkpoint: string | undefined,
 ): NumericError {
   const params = task.nonFiniteParams();
-  const named = params.length === 0 ? 'no parameter' : `${params.slice(0, 5).join(', ')}${params.length > 5 ? ` and ${params.length - 5} more` : ''}`;
+  const named =
+    params.length === 0
+      ? 'no parameter'
+      : `${params.slice(0, 5).join(', ')}${params.length > 5 ? ` and ${params.length - 5} more` : ''}`;
   return new NumericError(
     `Step ${step}: the loss is ${loss} and the gradient norm ${gradNorm}. Not finite after it: ${named}. ` +
       `Batch: ${batch.keys.slice(0, 8).join(', ')}${batch.keys.length > 8 ? `, … (${batch.keys.length} in all)` : ''}. ` +
@@ -144,4 +147,3 @@ function nonFinite(
       'Lower train.lr, lengthen train.warmupSteps, set train.gradClipNorm: 1, or use train.precision: fp32.',
   );
 }
-

@@ -2,8 +2,8 @@
 import { basename } from 'node:path';
 import { dumpConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
-import { createLoader } from '../data/loader.js';
 import { openSource } from '../data/datasets/open.js';
+import { createLoader } from '../data/loader.js';
 import type { Source } from '../data/sources/source.js';
 import { engineInfo, startEngine } from '../engine/index.js';
 import { CheckpointError, ConfigError } from '../errors.js';
@@ -62,7 +62,10 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
     requireOneBatch(source, config);
     release = await claimRunFolder(paths, resume !== 'none');
     const checkpoint = await findStart(paths, resume, inform);
-    return { ...(await trainIn(paths, config, model, source, checkpoint, options, inform)), directory: paths.directory };
+    return {
+      ...(await trainIn(paths, config, model, source, checkpoint, options, inform)),
+      directory: paths.directory,
+    };
   } finally {
     await release?.();
     await source.close();

@@ -86,7 +86,9 @@ export class ClipTask implements TrainTask {
       const out = clipForward(own, config, images_BHWC, tokens_BL);
       return clipLoss(out.imageFeatures_BE, out.textFeatures_BE, out.logitScale) as tf.Scalar;
     };
-    const { value: loss, grads: list } = tf.valueAndGrads(lossOf)(names.map((name) => params[name] as tf.Tensor));
+    const { value: loss, grads: list } = tf.valueAndGrads(lossOf)(
+      names.map((name) => params[name] as tf.Tensor),
+    );
     const grads: Params = Object.fromEntries(names.map((name, i) => [name, list[i] as tf.Tensor]));
     const norm = globalNorm(grads);
     const step = this.steps.read();
@@ -124,7 +126,11 @@ export class ClipTask implements TrainTask {
       const packed = await this.compiled.async(...inputs);
       const [loss, gradNorm, logitScale] = (await packed.data()) as Float32Array;
       packed.dispose();
-      return { loss: loss as number, gradNorm: gradNorm as number, extra: { logitScale: logitScale as number } };
+      return {
+        loss: loss as number,
+        gradNorm: gradNorm as number,
+        extra: { logitScale: logitScale as number },
+      };
     } finally {
       tf.dispose([...inputs]);
     }

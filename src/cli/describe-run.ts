@@ -1,0 +1,84 @@
+/** What `--dry-run` prints. */
+import type { TrainConfig } from '../config/schema.js';
+import { openSource } from '../data/datasets/open.js';
+import { checkMix } from '../data/mixing.js';
+import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
+import { totalSteps } from '../train/run.js';
+import { resolveClipConfig } from '../train/tasks/clip-config.js';
+
+const count = (value: number): string => value.toLocaleString('en-US');
+
+/** Bytes in binary units. */
+function size(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const step = bytes > 0 ? Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10)) : 0;
+  return `${(bytes / 2 ** (10 * step)).toFixed(step === 0 ? 0 : 1)} ${units[step]}`;
+}
+
+/**
+ * Checks a configuration against its model and data, and describes the run. Nothing is computed or written.
+ *
+ * @throws ConfigError, DataError
+ */
+export async function describeRun(config: TrainConfig): Promise<string> {
+  const model = resolveClipConfig(config.model);
+  const source = await openSource(config.data.path, {
+    split: config.data.split,
+    ...(config.data.format === 'auto' ? {} : { format: config.data.format }),
+  });
+  try {
+    const mix = checkMix(config.data.captions, source);
+    const { batchSize } = config.train;
+    const steps = totalSteps(config, source.numRows);
+    const params = countClipParams(model);
+    const { vision, text } = model;
+    const tokens = (vision.imageSize / vision.patchSize) ** 2 + 1;
+    // Backward costs twice the forward pass.
+    const flopsPerSample = 3 * clipForwardFlops(model);
+    const block = (length: number, width: number, heads: number): number =>
+      // Kept for the backward pass in float32: norms' inputs, qkv, attention weights, hidden layer.
+      4 * (length * width * 14 + heads * length * length * 2);
+    const activations =
+      batchSize *
+      (vision.depth * block(tokens, vision.width, vision.width / vision.headWidth) +
+        text.depth * block(text.contextLength, text.width, text.numHeads));
+    const rows: [string, string][] = [
+      [
+        'model',
+        `${config.model.preset}: ${count(params)} parameters in ${clipParamSpecs(model).length} tensors`,
+      ],
+      [
+        'image tower',
+        `[${batchSize}, ${vision.imageSize}, ${vision.imageSize}, 3] → ${tokens} tokens × ${vision.width}, depth ${vision.depth} → [${batchSize}, ${model.embedDim}]`,
+      ],
+      [
+        'text tower',
+        `[${batchSize}, ${text.contextLength}] → ${text.contextLength} tokens × ${text.width}, depth ${text.depth} → [${batchSize}, ${model.embedDim}]`,
+      ],
+      [
+        'memory',
+        `${size(params * 16)} parameters, gradients and moments; about ${size(activations)} activations`,
+      ],
+      [
+        'compute',
+        `${(flopsPerSample / 1e9).toFixed(2)} GFLOP a sample, ${((flopsPerSample * batchSize) / 1e12).toFixed(3)} TFLOP a step, ${((flopsPerSample * batchSize * steps) / 1e15).toFixed(3)} PFLOP in all`,
+      ],
+      ['data', `${config.data.path}, split ${config.data.split}: ${count(source.numRows)} samples`],
+      [
+        'captions',
+        Object.entries(mix)
+          .map(([kind, weight]) => `${kind} ${(weight * 100).toFixed(1)}%`)
+          .join(', '),
+      ],
+      [
+        'run',
+        `${count(steps)} steps of ${batchSize} = ${count(steps * batchSize)} samples, ${((steps * batchSize) / source.numRows).toFixed(2)} epochs, ${config.train.precision}`,
+      ],
+      ['folder', `${config.run.dir}/${config.run.name}`],
+    ];
+    const width = Math.max(...rows.map(([name]) => name.length));
+    return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+  } finally {
+    await source.close();
+  }
+}
