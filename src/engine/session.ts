@@ -62,7 +62,7 @@ export class EngineSession {
     this.replaceGather(EAGER_BACKEND);
     tf.copyRegisteredKernels(EAGER_BACKEND, RECORDING_BACKEND);
     this.adaptRecordingBackend();
-    if (!tf.setBackend(EAGER_BACKEND)) throw new EngineError('tfjs refused the TensorFlow backend');
+    switchTo(EAGER_BACKEND);
   }
 
   /** Whether a function is being recorded. */
@@ -140,7 +140,7 @@ export class EngineSession {
     if (this.recordingBinding.active)
       throw new EngineError('a compiled function was compiled inside another');
     this.recordingBinding.active = recording;
-    tf.setBackend(RECORDING_BACKEND);
+    switchTo(RECORDING_BACKEND);
     try {
       const result = fn();
       return { result, captured: [...this.lifted.values()] };
@@ -150,7 +150,7 @@ export class EngineSession {
     } finally {
       for (const dataId of this.lifted.keys()) this.recordingBackend.tensorMap.delete(dataId as tf.DataId);
       this.lifted.clear();
-      tf.setBackend(EAGER_BACKEND);
+      switchTo(EAGER_BACKEND);
       this.recordingBinding.active = undefined;
     }
   }
@@ -188,6 +188,12 @@ function eagerTypeName(dtype: number): tf.DataType {
     default:
       throw new EngineError(`a tensor of TensorFlow type ${dtype} cannot be used in a compiled function`);
   }
+}
+
+/** Makes a backend tfjs's current one: at once, since both are there already, although tfjs returns a promise. */
+function switchTo(backendName: string): void {
+  void tf.setBackend(backendName);
+  if (tf.getBackend() !== backendName) throw new EngineError(`tfjs refused the backend ${backendName}`);
 }
 
 /** Runs, or records, one TensorFlow operation of one result. */
