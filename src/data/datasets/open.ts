@@ -1,0 +1,100 @@
+/** Opening of data sets for reading. */
+import { readdir, stat } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { ConfigError, DataError } from '../../errors.js';
+import { openArrowShard } from '../sources/arrow.js';
+import { BlockCache } from '../sources/block-cache.js';
+import { openParquetShard } from '../sources/parquet.js';
+import { type Shard, ShardedSource, type Source } from '../sources/source.js';
+import { readManifest } from './manifest.js';
+
+/** The formats of shards. Shards of both may lie in one directory, with the same rows. */
+export type ShardFormat = 'arrow' | 'parquet';
+
+/** What to open of a data set. */
+export interface OpenOptions {
+  /** Only the shards of this split. Without a manifest, those whose names begin with it and a dash. */
+  readonly split?: string;
+  /** Which shards, where both formats are there (Arrow by default: it is the quicker to read). */
+  readonly format?: ShardFormat;
+}
+
+/** Bytes of decoded shards kept in memory by each open source. */
+const CACHE_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Opens a data set: a directory with a manifest, a directory of shards (in order of their names), or
+ * one file (`.arrow`, `.parquet`).
+ *
+ * @throws ConfigError if there is nothing at the path, or no such split or format.
+ * @throws DataError if a shard is damaged, does not fit the manifest, or there are no rows.
+ */
+export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
+  const cache = new BlockCache(CACHE_BYTES);
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) {
+    throw new ConfigError(
+      `${path}: there is no such data set. Build the built-in one with: capstan data build emoji --out ${path}`,
+    );
+  }
+  if (!info.isDirectory()) {
+    const format = formatOf(path);
+    if (format === undefined) {
+      throw new ConfigError(`${path}: has no known ending; expected .arrow or .parquet.`);
+    }
+    return new ShardedSource(path, [await openShard(path, format, cache)], () => cache.clear());
+  }
+  const shards = await openDirectory(path, options, cache);
+  return new ShardedSource(path, shards, () => cache.clear());
+}
+
+async function openDirectory(path: string, options: OpenOptions, cache: BlockCache): Promise<Shard[]> {
+  const manifest = await readManifest(path);
+  const files = manifest?.shards ?? (await listShards(path));
+  if (files.length === 0) {
+    throw new DataError(`${path}: holds no shards; expected .arrow or .parquet files. Check the path.`);
+  }
+  const formats = new Set(files.map(({ format }) => format));
+  const format = options.format ?? (formats.has('arrow') ? 'arrow' : 'parquet');
+  if (!formats.has(format)) {
+    throw new ConfigError(`${path}: holds no ${format} shards, only ${[...formats].join(', ')}.`);
+  }
+  const ofFormat = files.filter((file) => file.format === format);
+  const { split } = options;
+  const wanted = split === undefined ? ofFormat : ofFormat.filter((file) => file.split === split);
+  if (wanted.length === 0) {
+    const present = [...new Set(ofFormat.map((file) => file.split))].join(', ');
+    throw new ConfigError(`${path}: there is no split '${split}'; present are ${present}.`);
+  }
+  const shards: Shard[] = [];
+  for (const file of wanted) {
+    const shard = await openShard(join(path, file.name), format, cache);
+    if ('bytes' in file && (shard.size !== file.bytes || shard.numRows !== file.rows)) {
+      throw new DataError(
+        `${shard.path}: does not fit the manifest: expected ${file.rows} rows in ${file.bytes} bytes, ` +
+          `found ${shard.numRows} in ${shard.size}. Build or copy the data set again.`,
+      );
+    }
+    shards.push(shard);
+  }
+  return shards;
+}
+
+async function listShards(path: string): Promise<{ name: string; format: ShardFormat; split: string }[]> {
+  const found: { name: string; format: ShardFormat; split: string }[] = [];
+  for (const name of (await readdir(path)).sort()) {
+    const format = formatOf(name);
+    if (format !== undefined) found.push({ name, format, split: basename(name).split('-')[0] as string });
+  }
+  return found;
+}
+
+function formatOf(path: string): ShardFormat | undefined {
+  const ending = extname(path);
+  if (ending === '.arrow') return 'arrow';
+  return ending === '.parquet' ? 'parquet' : undefined;
+}
+
+function openShard(path: string, format: ShardFormat, cache: BlockCache): Promise<Shard> {
+  return format === 'arrow' ? openArrowShard(path, cache) : openParquetShard(path, cache);
+}

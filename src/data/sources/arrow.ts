@@ -1,0 +1,176 @@
+/**
+ * Shards in Arrow's IPC format: the file format, and the stream format in which Hugging Face's
+ * `datasets` keeps its shards. A record batch is read when one of its rows is asked for.
+ *
+ * Both formats are a sequence of messages (schema, dictionaries, record batches), so one walk over
+ * the messages' heads finds every batch. A batch is decoded as a stream of its own: the schema and
+ * dictionaries before it, then the batch.
+ *
+ * Source: https://arrow.apache.org/docs/format/Columnar.html (encapsulated messages; file format).
+ */
+import { CompressionType, compressionRegistry, type RecordBatch, tableFromIPC } from 'apache-arrow';
+import { Message } from 'apache-arrow/ipc/metadata/message';
+import { decompressZstd } from 'hyparquet-compressors';
+import lz4 from 'lz4js';
+import { DataError } from '../../errors.js';
+import type { Row, Value } from '../schema.js';
+import type { BlockCache } from './block-cache.js';
+import { cutOff, fileSize, message as messageOf, readBytes } from './file-bytes.js';
+import type { Shard } from './source.js';
+import { toValue } from './value.js';
+
+// The decoders' output may start anywhere in a larger buffer; typed arrays over it need alignment.
+compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: (bytes) => lz4.decompress(bytes).slice() });
+compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => decompressZstd(bytes).slice() });
+
+const MAGIC = 'ARROW1';
+const CONTINUATION = 0xffffffff;
+/** Enough for the head of a record batch with some fifty columns; longer ones take a second read. */
+const HEAD_BYTES = 4096;
+const END_OF_STREAM = Uint8Array.of(255, 255, 255, 255, 0, 0, 0, 0);
+
+interface Batch {
+  readonly offset: number;
+  readonly length: number;
+  readonly firstRow: number;
+  readonly numRows: number;
+  /** The schema and the dictionaries that came before, as messages. */
+  readonly prefix: readonly Uint8Array[];
+}
+
+/**
+ * Opens an Arrow shard: finds its record batches, reads none.
+ *
+ * @throws DataError if the file is not Arrow's or is cut off.
+ */
+export async function openArrowShard(path: string, cache: BlockCache): Promise<Shard> {
+  const size = await fileSize(path);
+  const isFile = await checkMagic(path, size);
+  try {
+    const { prefix, batches, numRows } = await findBatches(path, size, isFile);
+    const schema = tableFromIPC([...prefix, END_OF_STREAM]).schema;
+    const columns = schema.fields.map((field) => field.name);
+    return new ArrowShard(path, size, columns, numRows, batches, cache);
+  } catch (cause) {
+    if (cause instanceof DataError) throw cause;
+    throw new DataError(
+      `${path}: is not a readable Arrow shard (${messageOf(cause)}). Build or copy it again.`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** Whether the file is in the file format; anything without the magic is tried as a stream. */
+async function checkMagic(path: string, size: number): Promise<boolean> {
+  if (size < 12) throw cutOff(path, 'at least 12 bytes', `${size}`);
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+  const head = await readBytes(path, 0, 8);
+  if (text(head.subarray(0, 6)) === MAGIC) {
+    const tail = text(await readBytes(path, size - 6, 6));
+    if (tail !== MAGIC) throw cutOff(path, `'${MAGIC}' at its end`, JSON.stringify(tail));
+    return true;
+  }
+  if (new DataView(head.buffer).getUint32(0, true) !== CONTINUATION) {
+    const found = JSON.stringify(text(head.subarray(0, 6)));
+    throw new DataError(
+      `${path}: is not an Arrow file: expected '${MAGIC}' or an IPC message at its start, found ${found}. ` +
+        'Check the path and the format.',
+    );
+  }
+  return false;
+}
+
+/** Walks over the messages' heads. */
+async function findBatches(
+  path: string,
+  size: number,
+  isFile: boolean,
+): Promise<{ prefix: Uint8Array[]; batches: Batch[]; numRows: number }> {
+  let prefix: Uint8Array[] = [];
+  const batches: Batch[] = [];
+  let numRows = 0;
+  for (let offset = isFile ? 8 : 0; offset + 8 <= size; ) {
+    let head = await readBytes(path, offset, Math.min(HEAD_BYTES, size - offset));
+    const view = new DataView(head.buffer);
+    if (view.getUint32(0, true) !== CONTINUATION) {
+      throw cutOff(path, `a message at byte ${offset}`, `0x${view.getUint32(0, true).toString(16)}`);
+    }
+    const headLength = view.getInt32(4, true);
+    if (headLength === 0) break;
+    if (headLength < 0 || offset + 8 + headLength > size) {
+      throw cutOff(path, `${offset + 8 + headLength} bytes`, `${size}`);
+    }
+    if (8 + headLength > head.length) head = await readBytes(path, offset, 8 + headLength);
+    const message = Message.decode(head.subarray(8, 8 + headLength));
+    const length = 8 + headLength + message.bodyLength;
+    if (offset + length > size) throw cutOff(path, `${offset + length} bytes`, `${size}`);
+    if (message.isRecordBatch()) {
+      const rows = message.header().length;
+      if (rows > 0) batches.push({ offset, length, firstRow: numRows, numRows: rows, prefix });
+      numRows += rows;
+    } else {
+      prefix = [...prefix, await readBytes(path, offset, length)];
+    }
+    offset += length;
+  }
+  return { prefix, batches, numRows };
+}
+
+class ArrowShard implements Shard {
+  constructor(
+    readonly path: string,
+    readonly size: number,
+    readonly columns: readonly string[],
+    readonly numRows: number,
+    private readonly batches: readonly Batch[],
+    private readonly cache: BlockCache,
+  ) {}
+
+  async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
+    const places = new Map<Batch, number[]>();
+    for (const [place, index] of indices.entries()) {
+      const batch = this.batches.findLast(({ firstRow }) => firstRow <= index) as Batch;
+      const held = places.get(batch);
+      if (held === undefined) places.set(batch, [place]);
+      else held.push(place);
+    }
+    const rows = indices.map((): Row => ({}));
+    await Promise.all(
+      [...places].map(async ([batch, wanted]) => {
+        const decoded = await this.#read(batch);
+        for (const column of columns) {
+          const vector = decoded.getChild(column);
+          for (const place of wanted) {
+            const value: unknown = vector?.get((indices[place] as number) - batch.firstRow);
+            (rows[place] as Row)[column] = toValue(value, this.path, column);
+          }
+        }
+      }),
+    );
+    return rows;
+  }
+
+  async readColumn(column: string): Promise<Value[]> {
+    const values: Value[] = [];
+    for (const batch of this.batches) {
+      const vector = (await this.#read(batch)).getChild(column);
+      for (let i = 0; i < batch.numRows; i++) values.push(toValue(vector?.get(i), this.path, column));
+    }
+    return values;
+  }
+
+  #read(batch: Batch): Promise<RecordBatch> {
+    return this.cache.get(`${this.path}\0${batch.offset}`, batch.length, async () => {
+      const bytes = await readBytes(this.path, batch.offset, batch.length);
+      const table = tableFromIPC([...batch.prefix, bytes, END_OF_STREAM]);
+      const [decoded] = table.batches;
+      if (decoded?.numRows !== batch.numRows) {
+        const where = `a record batch of ${batch.numRows} rows at byte ${batch.offset}`;
+        throw cutOff(this.path, where, `${decoded?.numRows ?? 'none'}`);
+      }
+      return decoded;
+    });
+  }
+}

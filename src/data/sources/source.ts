@@ -1,0 +1,164 @@
+/**
+ * A data set as the loader sees it: numbered rows with named columns, read by index and column.
+ */
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import { ConfigError, DataError } from '../../errors.js';
+import type { Row, Value } from '../schema.js';
+
+export type { Row, Value } from '../schema.js';
+
+/** Rows addressed 0 to `numRows - 1` over one or several shards. Safe to call concurrently. */
+export interface Source {
+  /** What was opened: a data set's directory or a file. */
+  readonly path: string;
+  /** Columns that every shard has, in the first shard's order. */
+  readonly columns: readonly string[];
+  readonly numRows: number;
+  /** SHA-256 (hex) over shard names, sizes in bytes and row counts: a resumed run compares it. */
+  readonly fingerprint: string;
+  /**
+   * Reads the given columns of the given rows, in the order of `indices` (repeats allowed).
+   *
+   * @throws ConfigError for a column that is not there; DataError for a row out of range or a damaged shard.
+   */
+  readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]>;
+  /** Reads a whole column into memory, for light ones (key, captions, split, labels). Throws as `readRows` does. */
+  readColumn(column: string): Promise<Value[]>;
+  close(): Promise<void>;
+}
+
+/** One file of a data set. `readRows` indices count within the shard. */
+export interface Shard {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly columns: readonly string[];
+  readonly numRows: number;
+  readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]>;
+  readColumn(column: string): Promise<Value[]>;
+}
+
+/** The shards of one data set behind one numbering. */
+export class ShardedSource implements Source {
+  readonly path: string;
+  readonly columns: readonly string[];
+  readonly numRows: number;
+  readonly fingerprint: string;
+  readonly #shards: readonly Shard[];
+  /** First row of each shard, and the number of rows at the end. */
+  readonly #starts: readonly number[];
+  readonly #onClose: () => void;
+
+  /** @throws DataError if there is no row in any shard. */
+  constructor(path: string, shards: readonly Shard[], onClose: () => void = () => undefined) {
+    const [first] = shards;
+    const starts = [0];
+    const hash = createHash('sha256');
+    for (const shard of shards) {
+      starts.push((starts.at(-1) as number) + shard.numRows);
+      hash.update(`${basename(shard.path)}\0${shard.size}\0${shard.numRows}\n`);
+    }
+    this.numRows = starts.at(-1) as number;
+    if (first === undefined || this.numRows === 0) {
+      throw new DataError(
+        `${path}: the data set has no rows; expected at least one. Build or choose another.`,
+      );
+    }
+    this.path = path;
+    this.columns = first.columns.filter((column) => shards.every((shard) => shard.columns.includes(column)));
+    this.fingerprint = hash.digest('hex');
+    this.#shards = shards;
+    this.#starts = starts;
+    this.#onClose = onClose;
+  }
+
+  async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
+    for (const column of columns) this.#check(column);
+    const byShard = new Map<number, { local: number[]; places: number[] }>();
+    for (const [place, index] of indices.entries()) {
+      if (!Number.isInteger(index) || index < 0 || index >= this.numRows) {
+        throw new DataError(
+          `${this.path}: there is no row ${index}; rows run from 0 to ${this.numRows - 1}.`,
+        );
+      }
+      const shard = this.#shardOf(index);
+      let wanted = byShard.get(shard);
+      if (wanted === undefined) {
+        wanted = { local: [], places: [] };
+        byShard.set(shard, wanted);
+      }
+      wanted.local.push(index - (this.#starts[shard] as number));
+      wanted.places.push(place);
+    }
+    const rows = new Array<Row>(indices.length);
+    await Promise.all(
+      [...byShard].map(async ([shard, { local, places }]) => {
+        const found = await (this.#shards[shard] as Shard).readRows(local, columns);
+        for (const [i, place] of places.entries()) rows[place] = found[i] as Row;
+      }),
+    );
+    return rows;
+  }
+
+  async readColumn(column: string): Promise<Value[]> {
+    this.#check(column);
+    const values: Value[] = [];
+    for (const shard of this.#shards) for (const value of await shard.readColumn(column)) values.push(value);
+    return values;
+  }
+
+  async close(): Promise<void> {
+    this.#onClose();
+  }
+
+  #check(column: string): void {
+    if (this.columns.includes(column)) return;
+    const lacking = this.#shards.find((shard) => !shard.columns.includes(column)) as Shard;
+    const close = nearest(column, lacking.columns);
+    const hint = close === undefined ? '' : ` The nearest is '${close}'.`;
+    throw new ConfigError(
+      `${lacking.path}: there is no column '${column}'; present are ${lacking.columns.join(', ')}.${hint}`,
+    );
+  }
+
+  /** The last shard that starts at or before the row. */
+  #shardOf(index: number): number {
+    let low = 0;
+    let high = this.#shards.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.#starts[middle] as number) <= index) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}
+
+/** The name with the fewest edits to `name`, if at most half of its characters change. */
+export function nearest(name: string, names: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let fewest = Math.max(2, Math.floor(name.length / 2)) + 1;
+  for (const other of names) {
+    const edits = editDistance(name.toLowerCase(), other.toLowerCase());
+    if (edits < fewest) {
+      fewest = edits;
+      best = other;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      next.push(Math.min((row[j - 1] as number) + same, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}
