@@ -1,0 +1,70 @@
+/** The work on a chunk of samples that is kept off the main thread: image bytes to pixels, texts to tokens. */
+import { DataError } from '../errors.js';
+import { KeyedRandom } from '../rng.js';
+import { evalTransform, trainTransform } from './image/transforms.js';
+import type { ClipTokenizer } from './text/clip-tokenizer.js';
+
+/** Settings that all chunks of a loader share. */
+export interface DecodeSettings {
+  readonly transform: 'train' | 'eval';
+  /** Pixels of a side. */
+  readonly imageSize: number;
+  readonly contextLength: number;
+  readonly seed: number;
+}
+
+/** Samples of one epoch, in order. */
+export interface Chunk {
+  readonly epoch: number;
+  readonly keys: readonly string[];
+  readonly texts: readonly string[];
+  /** The image files one after the other, so that one buffer is moved between threads and none copied. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where each file begins in `bytes`, and the end of the last. */
+  readonly offsets: readonly number[];
+}
+
+/** What became of a chunk of n samples. */
+export interface DecodedChunk {
+  /** n * imageSize * imageSize * 3, N H W C; zeros where the image failed. */
+  readonly pixels: Uint8Array<ArrayBuffer>;
+  /** n * contextLength. */
+  readonly tokens: Int32Array<ArrayBuffer>;
+  /** Per text, before truncation, start and end of text included. */
+  readonly numTokens: Int32Array<ArrayBuffer>;
+  /** Per sample, why its image cannot be used; null if it can. */
+  readonly failures: readonly (string | null)[];
+}
+
+/** Decodes and transforms the images and tokenizes the texts of a chunk, a pure function of its arguments. */
+export async function decodeChunk(
+  chunk: Chunk,
+  settings: DecodeSettings,
+  tokenizer: ClipTokenizer,
+): Promise<DecodedChunk> {
+  const { transform, imageSize, contextLength, seed } = settings;
+  const imageBytes = imageSize * imageSize * 3;
+  const pixels = new Uint8Array(chunk.keys.length * imageBytes);
+  const failures: (string | null)[] = [];
+  for (const [i, key] of chunk.keys.entries()) {
+    const file = chunk.bytes.subarray(chunk.offsets[i], chunk.offsets[i + 1]);
+    try {
+      const image =
+        transform === 'train'
+          ? await trainTransform(file, imageSize, new KeyedRandom(seed, 'crop', chunk.epoch, key), { key })
+          : await evalTransform(file, imageSize, { key });
+      pixels.set(image, i * imageBytes);
+      failures.push(null);
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      failures.push(error.message);
+    }
+  }
+  const { tokens, numTokens } = tokenizer.encodeBatch(chunk.texts, contextLength);
+  return {
+    pixels,
+    tokens: tokens as Int32Array<ArrayBuffer>,
+    numTokens: numTokens as Int32Array<ArrayBuffer>,
+    failures,
+  };
+}

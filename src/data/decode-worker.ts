@@ -1,0 +1,42 @@
+/** A worker thread of {@link WorkerPool}: decodes the chunks that it is sent, one after the other. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
+import { ClipTokenizer } from './text/clip-tokenizer.js';
+
+/** What a worker is started with. */
+export interface DecodeWorkerData {
+  readonly settings: DecodeSettings;
+  /** The merges file of the tokenizer. */
+  readonly mergesPath: string;
+}
+
+export interface DecodeRequest {
+  readonly id: number;
+  readonly chunk: Chunk;
+}
+
+export interface DecodeReply {
+  readonly id: number;
+  readonly decoded: DecodedChunk;
+}
+
+const port = parentPort;
+if (port !== null) {
+  const { settings, mergesPath } = workerData as DecodeWorkerData;
+  const tokenizer = ClipTokenizer.load(mergesPath);
+  let last: Promise<void> = Promise.resolve();
+  const work = async ({ id, chunk }: DecodeRequest): Promise<void> => {
+    const decoded = await decodeChunk(chunk, settings, await tokenizer);
+    const reply: DecodeReply = { id, decoded };
+    port.postMessage(reply, [decoded.pixels.buffer, decoded.tokens.buffer, decoded.numTokens.buffer]);
+  };
+  port.on('message', (request: DecodeRequest) => {
+    last = last.then(() => work(request));
+    // What is not a damaged image is a bug: rethrown outside the chain it ends the thread, and the pool reports it.
+    last.catch((error: unknown) => {
+      setImmediate(() => {
+        throw error;
+      });
+    });
+  });
+}

@@ -1,0 +1,161 @@
+/** Decodes chunks in worker threads, or in this one. */
+import { Worker } from 'node:worker_threads';
+import { DataError } from '../errors.js';
+import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
+import type { DecodeReply, DecodeRequest, DecodeWorkerData } from './decode-worker.js';
+import { ClipTokenizer } from './text/clip-tokenizer.js';
+
+/** Something that decodes chunks; what comes out does not depend on which. */
+export interface Decoder {
+  /** Chunks worth having under way at a time. */
+  readonly capacity: number;
+  /** Decodes a chunk; the chunk's bytes may be moved away. @throws DataError if a worker stopped or the decoder closed. */
+  decode(chunk: Chunk): Promise<DecodedChunk>;
+  /** Ends all work; chunks under way are rejected. May be called again. */
+  close(): Promise<void>;
+}
+
+/** A decoder with that many worker threads; 0 decodes in this thread. */
+export async function createDecoder(
+  numWorkers: number,
+  settings: DecodeSettings,
+  mergesPath: string,
+): Promise<Decoder> {
+  // Loading here, even if only workers use it, finds a damaged merges file before any thread starts.
+  const tokenizer = await ClipTokenizer.load(mergesPath);
+  if (numWorkers === 0) return new InlineDecoder(settings, tokenizer);
+  return new WorkerPool(numWorkers, { settings, mergesPath });
+}
+
+class InlineDecoder implements Decoder {
+  readonly capacity = 2;
+  #last: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(
+    private readonly settings: DecodeSettings,
+    private readonly tokenizer: ClipTokenizer,
+  ) {}
+
+  decode(chunk: Chunk): Promise<DecodedChunk> {
+    const decoded = this.#last.then(() => {
+      if (this.#closed) throw closedError();
+      return decodeChunk(chunk, this.settings, this.tokenizer);
+    });
+    this.#last = decoded.catch(() => undefined);
+    return decoded;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#last;
+  }
+}
+
+/** Chunks that a worker holds at a time: one that it works on and one that waits, so that it never idles. */
+const CHUNKS_PER_WORKER = 2;
+
+interface Job {
+  readonly request: DecodeRequest;
+  readonly resolve: (decoded: DecodedChunk) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Slot {
+  readonly worker: Worker;
+  readonly jobs: Map<number, Job>;
+}
+
+/**
+ * Worker threads that take chunks from one queue. If a worker stops, every chunk under way and every later
+ * one is rejected with the cause: a sample lost silently would change the order of the rest.
+ */
+export class WorkerPool implements Decoder {
+  readonly capacity: number;
+  readonly #slots: Slot[];
+  readonly #queue: Job[] = [];
+  #nextId = 0;
+  #failure: DataError | undefined;
+
+  constructor(numWorkers: number, data: DecodeWorkerData) {
+    this.capacity = numWorkers * CHUNKS_PER_WORKER + 1;
+    this.#slots = Array.from({ length: numWorkers }, () => this.#start(data));
+  }
+
+  /** Identifiers of the threads that run. */
+  get threadIds(): number[] {
+    return this.#slots.map(({ worker }) => worker.threadId);
+  }
+
+  decode(chunk: Chunk): Promise<DecodedChunk> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        reject(this.#failure);
+        return;
+      }
+      this.#queue.push({ request: { id: this.#nextId++, chunk }, resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#fail(closedError());
+    await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
+  }
+
+  #start(data: DecodeWorkerData): Slot {
+    const worker = new Worker(workerScript(), { workerData: data });
+    const slot: Slot = { worker, jobs: new Map() };
+    worker.unref(); // only work under way keeps the process alive
+    worker.on('message', ({ id, decoded }: DecodeReply) => {
+      slot.jobs.get(id)?.resolve(decoded);
+      slot.jobs.delete(id);
+      if (slot.jobs.size === 0) worker.unref();
+      this.#dispatch();
+    });
+    worker.on('error', (cause) => this.#fail(workerError(errorText(cause), cause)));
+    worker.on('messageerror', (cause) => this.#fail(workerError(errorText(cause), cause)));
+    worker.on('exit', (code) => this.#fail(workerError(`it left with exit code ${code}`)));
+    return slot;
+  }
+
+  #dispatch(): void {
+    if (this.#failure !== undefined) return;
+    while (this.#queue.length > 0) {
+      const slot = this.#slots.reduce((least, other) => (other.jobs.size < least.jobs.size ? other : least));
+      if (slot.jobs.size >= CHUNKS_PER_WORKER) return;
+      const job = this.#queue.shift() as Job;
+      slot.jobs.set(job.request.id, job);
+      slot.worker.ref();
+      slot.worker.postMessage(job.request, [job.request.chunk.bytes.buffer]);
+    }
+  }
+
+  #fail(error: DataError): void {
+    this.#failure ??= error;
+    for (const job of this.#queue.splice(0)) job.reject(this.#failure);
+    for (const { jobs } of this.#slots) {
+      for (const job of jobs.values()) job.reject(this.#failure);
+      jobs.clear();
+    }
+  }
+}
+
+const closedError = (): DataError => new DataError('The loader was closed.');
+
+const errorText = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+const workerError = (what: string, cause?: unknown): DataError =>
+  new DataError(
+    `A decoding worker stopped: ${what}. Resume from the last checkpoint; if it happens again, ` +
+      'set data.workers to 0 to see the fault in the main thread, or to fewer if memory ran out.',
+    { cause },
+  );
+
+/** The compiled worker script; where this module runs as TypeScript, the one that the build put in dist. */
+function workerScript(): URL {
+  const self = import.meta.url;
+  if (!self.endsWith('.ts')) return new URL('./decode-worker.js', self);
+  const at = self.lastIndexOf('/src/');
+  return new URL('./decode-worker.js', `${self.slice(0, at)}/dist/${self.slice(at + '/src/'.length)}`);
+}
