@@ -50,7 +50,7 @@ export async function openSource(path: string, options: OpenOptions = {}): Promi
 
 async function openDirectory(path: string, options: OpenOptions, cache: BlockCache): Promise<Shard[]> {
   const manifest = await readManifest(path);
-  const files = manifest?.shards ?? (await listShards(path));
+  const files: readonly ShardFile[] = manifest?.shards ?? (await listShards(path));
   if (files.length === 0) {
     throw new DataError(`${path}: holds no shards; expected .arrow or .parquet files. Check the path.`);
   }
@@ -69,7 +69,7 @@ async function openDirectory(path: string, options: OpenOptions, cache: BlockCac
   const shards: Shard[] = [];
   for (const file of wanted) {
     const shard = await openShard(join(path, file.name), format, cache);
-    if ('bytes' in file && (shard.size !== file.bytes || shard.numRows !== file.rows)) {
+    if (file.bytes !== undefined && (shard.size !== file.bytes || shard.numRows !== file.rows)) {
       throw new DataError(
         `${shard.path}: does not fit the manifest: expected ${file.rows} rows in ${file.bytes} bytes, ` +
           `found ${shard.numRows} in ${shard.size}. Build or copy the data set again.`,
@@ -80,8 +80,17 @@ async function openDirectory(path: string, options: OpenOptions, cache: BlockCac
   return shards;
 }
 
-async function listShards(path: string): Promise<{ name: string; format: ShardFormat; split: string }[]> {
-  const found: { name: string; format: ShardFormat; split: string }[] = [];
+/** A shard as the manifest or, without rows and bytes, its name tells. */
+interface ShardFile {
+  readonly name: string;
+  readonly format: ShardFormat;
+  readonly split: string;
+  readonly rows?: number;
+  readonly bytes?: number;
+}
+
+async function listShards(path: string): Promise<ShardFile[]> {
+  const found: ShardFile[] = [];
   for (const name of (await readdir(path)).sort()) {
     const format = formatOf(name);
     if (format !== undefined) found.push({ name, format, split: basename(name).split('-')[0] as string });

@@ -1,36 +1,32 @@
 /** The parts that capstan uses of libraries that come without types. */
 
 declare module 'lz4js' {
-  const lz4: {
-    /** Compresses to an LZ4 frame. */
-    compress(data: Uint8Array): Uint8Array;
-    /** Decompresses an LZ4 frame. */
-    decompress(data: Uint8Array): Uint8Array;
-  };
+  const lz4: { decompress(frame: Uint8Array): Uint8Array };
+  // biome-ignore lint/style/noDefaultExport: the library's shape, not ours
   export default lz4;
 }
 
 declare module 'parquetjs-lite' {
-  namespace parquet {
-    interface FieldDefinition {
-      readonly type: 'UTF8' | 'BYTE_ARRAY';
-      readonly optional?: boolean;
-      readonly repeated?: boolean;
-      readonly compression?: 'UNCOMPRESSED' | 'SNAPPY' | 'GZIP';
-      readonly statistics?: boolean;
-    }
-    class ParquetSchema {
-      constructor(fields: Readonly<Record<string, FieldDefinition>>);
-    }
-    class ParquetWriter {
-      static openFile(
-        schema: ParquetSchema,
-        path: string,
-        options?: { readonly rowGroupSize?: number },
-      ): Promise<ParquetWriter>;
-      appendRow(row: Readonly<Record<string, unknown>>): Promise<void>;
-      close(): Promise<void>;
-    }
+  interface Field {
+    readonly type: 'UTF8' | 'BYTE_ARRAY';
+    readonly optional?: boolean;
+    readonly repeated?: boolean;
+    readonly compression?: 'UNCOMPRESSED' | 'SNAPPY' | 'GZIP';
+    readonly statistics?: boolean;
   }
+  class ParquetSchema {
+    constructor(fields: Readonly<Record<string, Field>>);
+  }
+  class ParquetWriter {
+    static openFile(
+      schema: ParquetSchema,
+      path: string,
+      options: { readonly rowGroupSize: number },
+    ): Promise<ParquetWriter>;
+    appendRow(row: Readonly<Record<string, unknown>>): Promise<void>;
+    close(): Promise<void>;
+  }
+  const parquet: { ParquetSchema: typeof ParquetSchema; ParquetWriter: typeof ParquetWriter };
+  // biome-ignore lint/style/noDefaultExport: the library's shape, not ours
   export default parquet;
 }
