@@ -1,0 +1,234 @@
+/** The configuration of a training run: types, bounds, defaults, descriptions and units, all from here. */
+import { z } from 'zod';
+import { CAPTION_KINDS } from '../data/schema.js';
+import { field } from './field.js';
+
+const count = () => z.int().min(1);
+const positive = () => z.number().positive();
+
+const visionSchema = z
+  .strictObject({
+    imageSize: field(count(), 'Side of the square input.', 'pixels'),
+    patchSize: field(count(), 'Side of a square patch; divides imageSize.', 'pixels'),
+    width: field(count(), 'Width of the image tower.', 'channels'),
+    depth: field(count(), 'Blocks of the image tower.', 'blocks'),
+    headWidth: field(count(), 'Width of one attention head; divides width.', 'channels'),
+    mlpRatio: field(positive(), 'Inner width of the MLP over width.', 'ratio'),
+  })
+  .partial();
+
+const textSchema = z
+  .strictObject({
+    contextLength: field(
+      z.int().min(3),
+      'Longest caption, start and end tokens included; longer ones are cut.',
+      'tokens',
+    ),
+    vocabSize: field(count(), "Size of the vocabulary; CLIP's tokenizer has 49,408.", 'tokens'),
+    width: field(count(), 'Width of the text tower.', 'channels'),
+    depth: field(count(), 'Blocks of the text tower.', 'blocks'),
+    numHeads: field(count(), 'Attention heads; divides width.', 'heads'),
+    mlpRatio: field(positive(), 'Inner width of the MLP over width.', 'ratio'),
+  })
+  .partial();
+
+const modelSchema = z.strictObject({
+  preset: field(
+    z.string().min(1).default('emoji-tiny'),
+    "Model to start from: 'emoji-tiny', 'ViT-Ti-16', or a name of open_clip's such as 'ViT-B-32'.",
+  ),
+  vision: field(visionSchema.optional(), "Replaces values of the preset's image tower."),
+  text: field(textSchema.optional(), "Replaces values of the preset's text tower."),
+  embedDim: field(
+    count().optional(),
+    "Replaces the preset's width of the space that both towers share.",
+    'channels',
+  ),
+  quickGelu: field(
+    z.boolean().optional(),
+    "Replaces the preset's activation: true for x·sigmoid(1.702x), as OpenAI's weights need.",
+  ),
+});
+
+/** How far the shares of a mix may be from adding up to 1. */
+const MIX_TOLERANCE = 1e-6;
+
+const captionsSchema = z
+  .partialRecord(z.enum(CAPTION_KINDS), z.number().min(0).max(1))
+  .superRefine((mix, context) => {
+    const sum = Object.values(mix).reduce((total: number, share) => total + (share ?? 0), 0);
+    if (Math.abs(sum - 1) <= MIX_TOLERANCE) return;
+    context.addIssue({
+      code: 'custom',
+      message: `add up to 1, and adds up to ${Number(sum.toFixed(6))}`,
+      params: { kind: 'sum' },
+    });
+  });
+
+const dataSchema = z.strictObject({
+  path: field(z.string().min(1), 'Data set: a directory of shards, or one shard.'),
+  split: field(z.string().min(1).default('train'), 'Split to train on.'),
+  format: field(
+    z.enum(['auto', 'arrow', 'parquet']).default('auto'),
+    "Storage of the shards; 'auto' goes by their names.",
+  ),
+  captions: field(
+    captionsSchema,
+    `Mix of captions: the share of each kind (${CAPTION_KINDS.join(', ')}), adding up to 1. An inherited mix is replaced whole.`,
+    'share',
+  ),
+  workers: field(
+    z.union([count(), z.literal('auto')]).default('auto'),
+    "Threads that decode images; 'auto' goes by the machine's cores.",
+    'threads',
+  ),
+  prefetch: field(count().default(4), 'Batches prepared ahead of the step.', 'batches'),
+  maxSkipRatio: field(
+    z.number().min(0).max(1).default(0.01),
+    'Largest share of unreadable samples; more of them end the run.',
+    'share',
+  ),
+});
+
+const lengths = ['steps', 'epochs', 'samplesSeen'] as const;
+
+const trainSchema = z
+  .strictObject({
+    batchSize: field(z.int().min(2), 'Pairs per step; each is a negative of all others.', 'samples'),
+    steps: field(
+      count().optional(),
+      'Length of the run. Give exactly one of steps, epochs and samplesSeen.',
+      'steps',
+    ),
+    epochs: field(count().optional(), 'Length of the run in passes over the data.', 'epochs'),
+    samplesSeen: field(
+      count().optional(),
+      'Length of the run in samples; rounded up to whole steps.',
+      'samples',
+    ),
+    lr: field(positive().default(5e-4), 'Highest learning rate.'),
+    warmupSteps: field(
+      z.int().min(0).default(0),
+      'Steps over which the learning rate rises from 0.',
+      'steps',
+    ),
+    weightDecay: field(
+      z.number().min(0).default(0.2),
+      'Decoupled weight decay of matrices; gains, biases and the logit scale have none.',
+    ),
+    beta1: field(z.number().min(0).lt(1).default(0.9), "AdamW's decay of the first moment."),
+    beta2: field(z.number().min(0).lt(1).default(0.98), "AdamW's decay of the second moment."),
+    eps: field(positive().default(1e-6), "AdamW's term against division by zero."),
+    schedule: field(
+      z.enum(['cosine', 'constant']).default('cosine'),
+      'Learning rate after the warm-up: half a cosine down to 0, or constant.',
+    ),
+    gradClipNorm: field(
+      positive().nullable().default(null),
+      'Gradients are scaled down to this global norm; null leaves them as they are.',
+    ),
+    precision: field(
+      z.enum(['fp32', 'bf16']).default('fp32'),
+      'bf16 computes matrix products in bfloat16 and keeps parameters, sums and the loss in float32.',
+    ),
+    seed: field(
+      z
+        .int()
+        .min(0)
+        .max(2 ** 31 - 1)
+        .default(0),
+      'Decides initial weights, order of samples, crops and choice of captions.',
+    ),
+    logEvery: field(count().default(1), 'Steps between rows of metrics.jsonl.', 'steps'),
+  })
+  .refine((train) => lengths.filter((name) => train[name] !== undefined).length === 1, {
+    error: 'give exactly one of steps, epochs and samplesSeen',
+    // Also when another key of the section is wrong, so that one look shows every problem.
+    when: ({ value }) => typeof value === 'object' && value !== null,
+  });
+
+const checkpointSchema = z.strictObject({
+  every: field(count().default(1000), 'Steps between checkpoints; the last step always makes one.', 'steps'),
+  keepLast: field(count().default(3), 'Newest checkpoints kept.', 'checkpoints'),
+  keepBest: field(
+    z.string().min(1).nullable().default(null),
+    "Figure whose best checkpoint is kept besides, such as 'val/zeroShot/label/top1'; larger is better.",
+  ),
+});
+
+const zeroShotSchema = z.strictObject({
+  classes: field(
+    z.union([z.string().min(1), z.array(z.string().min(1)).min(2)], {
+      error: 'be the name of a column or a list of two class names or more',
+    }),
+    "Classes: a column of the data ('label' fine, 'subgroup' coarse), or a list of class names.",
+  ),
+  templates: field(z.string().min(1), "Prompt templates: 'emoji', 'openai', or a file with one per line."),
+});
+
+const evalSchema = z.strictObject({
+  every: field(
+    count().nullable().default(null),
+    'Steps between evaluations; null evaluates after the last step only.',
+    'steps',
+  ),
+  split: field(z.string().min(1).default('val'), 'Split to evaluate on.'),
+  batchSize: field(count().default(64), 'Samples embedded at a time.', 'samples'),
+  zeroShot: field(z.array(zeroShotSchema).default([]), 'Zero-shot classifications to make.'),
+  retrieval: field(z.boolean().default(false), 'Whether to measure retrieval between images and captions.'),
+  maxImages: field(count().optional(), 'Evaluate on this many images at most.', 'images'),
+});
+
+const engineSchema = z.strictObject({
+  device: field(
+    z.enum(['auto', 'cpu', 'cuda']).default('auto'),
+    "Where to compute; 'auto' takes an NVIDIA GPU if there is one. 'cuda' without one is an error.",
+  ),
+  threads: field(
+    z.union([count(), z.literal('auto')]).default('auto'),
+    "Threads of the CPU; 'auto' goes by the usable cores.",
+    'threads',
+  ),
+  libtensorflow: field(
+    z.string().min(1).nullable().default(null),
+    "TensorFlow's library or a directory that holds it; null takes the pinned one.",
+  ),
+});
+
+const runSchema = z.strictObject({
+  dir: field(z.string().min(1).default('runs'), 'Directory of runs.'),
+  name: field(
+    z
+      .string()
+      .regex(
+        /^[\p{L}\p{N}_][\p{L}\p{N}._+-]*(\/[\p{L}\p{N}_][\p{L}\p{N}._+-]*)*$/u,
+        'consist of letters, digits and . _ + -, in one or more parts between slashes',
+      ),
+    "Name of the run, which is its folder's.",
+  ),
+});
+
+/** The configuration of `capstan train`. Parsing applies every default. */
+export const trainConfigSchema = z
+  .strictObject({
+    task: field(z.literal('clip'), 'What is trained.'),
+    model: field(modelSchema.prefault({}), 'The model.'),
+    data: field(dataSchema, 'What it is trained on.'),
+    train: field(trainSchema, 'How it is trained.'),
+    checkpoint: field(checkpointSchema.prefault({}), 'When its state is saved.'),
+    eval: field(evalSchema.prefault({}), 'How it is measured during training.'),
+    engine: field(engineSchema.prefault({}), 'What it runs on.'),
+    run: field(runSchema, 'Where the results go.'),
+  })
+  .superRefine((config, context) => {
+    const { keepBest } = config.checkpoint;
+    if (keepBest === null || config.eval.retrieval || config.eval.zeroShot.length > 0) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['checkpoint', 'keepBest'],
+      message: 'be computed by an evaluation: set eval.zeroShot or eval.retrieval',
+    });
+  });
+
+/** A resolved configuration: checked, every default applied. */
+export type TrainConfig = z.infer<typeof trainConfigSchema>;
