@@ -1,0 +1,432 @@
+/**
+ * Batches of images and captions for training: shuffled, mixed, decoded in worker threads, prepared ahead.
+ * What a batch holds is a pure function of (seed, epoch, data, settings), whatever the number of workers and
+ * wherever the run was interrupted.
+ */
+import { availableParallelism } from 'node:os';
+import { clipMergesPath } from '../assets/index.js';
+import { ConfigError, DataError } from '../errors.js';
+import { openSource } from './datasets/open.js';
+import { checkResume, type LoaderState, loaderFingerprint } from './loader-state.js';
+import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
+import { validateMix } from './mixing.js';
+import { type Sample, SampleStream, type Segment } from './sample-stream.js';
+import type { CaptionKind } from './schema.js';
+import type { Source } from './sources/source.js';
+import { createDecoder, type Decoder } from './worker-pool.js';
+
+export type { LoaderState } from './loader-state.js';
+export type { MixStats, MixSummary, Skip } from './mix-stats.js';
+
+export interface LoaderOptions {
+  /** An open source, which stays the caller's to close, or the path of a data set. */
+  readonly source: Source | string;
+  /** Of a path: which split to open. */
+  readonly split?: string;
+  /** Of a path: which format to open, if there are several. */
+  readonly format?: 'arrow' | 'parquet';
+  /** Share of each caption kind; they sum to 1. */
+  readonly captions: Readonly<Record<string, number>>;
+  readonly batchSize: number;
+  /** Pixels of a side. */
+  readonly imageSize: number;
+  readonly contextLength: number;
+  readonly seed: number;
+  /** `train`: random resized crop. `eval`: resize and centre crop. */
+  readonly transform: 'train' | 'eval';
+  /** Decoding threads; 0 decodes in this thread. Default: one fewer than cores, at least 1. */
+  readonly workers?: number;
+  /** Batches prepared ahead. Default 4. */
+  readonly prefetch?: number;
+  /** Default true. */
+  readonly shuffle?: boolean;
+  /** Whether the samples that do not fill a batch at the end of an epoch are dropped. Default true. */
+  readonly dropLast?: boolean;
+  /** Largest share of an epoch's samples that may be skipped before the loader gives up. Default 0.01. */
+  readonly maxSkipRatio?: number;
+  /** Epochs after which the batches end. Default: they never do. */
+  readonly epochs?: number;
+  /** Go on after the last batch of another loader. Workers, prefetch and batch size may differ from its. */
+  readonly resumeFrom?: LoaderState;
+  /** Told of each skipped sample when the batch before which it was skipped is handed out. */
+  readonly onSkip?: (reason: string, key: string) => void;
+}
+
+/** B samples: images with a caption each. The arrays are the receiver's. */
+export interface Batch {
+  /** B * imageSize * imageSize * 3, N H W C, RGB. */
+  readonly images: Uint8Array;
+  readonly imageSize: number;
+  /** B * contextLength. */
+  readonly tokens: Int32Array;
+  readonly contextLength: number;
+  readonly keys: string[];
+  readonly kinds: CaptionKind[];
+  /** The captions as stored, uncleaned. */
+  readonly captions: string[];
+  /** Tokens per caption before truncation, start and end of text included. */
+  readonly numTokens: Int32Array;
+  /** Captions that lost their end to the context length. */
+  readonly truncated: number;
+  /** Samples that could not be used, since the batch before. */
+  readonly skipped: Skip[];
+  readonly epoch: number;
+  /** Where the batch begins in the epoch's order, in samples, skipped ones included. */
+  readonly indexInEpoch: number;
+}
+
+/** An endless, or after `epochs` ending, sequence of batches. */
+export interface Loader extends AsyncIterable<Batch> {
+  /**
+   * The next batch.
+   *
+   * @throws DataError if too many samples are skipped, the source or a worker fails, no batch can be filled,
+   *   the epochs are over, or the loader was closed. The error comes at the same batch however far ahead the
+   *   loader worked, and again at every later call.
+   */
+  next(): Promise<Batch>;
+  /** Where the batches handed out so far end. */
+  state(): LoaderState;
+  /** Composition of the last batch and of its epoch so far. */
+  stats(): MixStats;
+  /** Ends workers and work under way, also in mid-epoch. May be called again. */
+  close(): Promise<void>;
+}
+
+interface Settings {
+  readonly batchSize: number;
+  readonly imageSize: number;
+  readonly contextLength: number;
+  readonly prefetch: number;
+  readonly dropLast: boolean;
+  readonly maxSkipRatio: number;
+  readonly numRows: number;
+  readonly epochs: number | undefined;
+  readonly onSkip: ((reason: string, key: string) => void) | undefined;
+}
+
+/** A batch with what the loader has to note when it hands it out. */
+interface Prepared {
+  readonly batch: Batch;
+  readonly fallbacks: number;
+  readonly position: number;
+}
+
+// Below this many samples a share of skips says little, unless they are all that the epoch has.
+const MIN_SEEN = 100;
+const SHOWN_SKIPS = 5;
+
+function checkInteger(name: string, value: number, min: number): void {
+  if (!Number.isSafeInteger(value) || value < min) {
+    throw new ConfigError(`${name} must be an integer of at least ${min}, found ${value}.`);
+  }
+}
+
+/**
+ * Opens a loader.
+ *
+ * @throws ConfigError for an invalid option or mix, DataError for data that cannot be used, CheckpointError
+ *   if `resumeFrom` belongs to other data, another mix or other settings (the message says which).
+ */
+export async function createLoader(options: LoaderOptions): Promise<Loader> {
+  const { batchSize, imageSize, contextLength, seed, transform, epochs, onSkip } = options;
+  const { prefetch = 4, shuffle = true, dropLast = true, maxSkipRatio = 0.01 } = options;
+  const workers = options.workers ?? Math.max(1, availableParallelism() - 1);
+  checkInteger('batchSize', batchSize, 1);
+  checkInteger('imageSize', imageSize, 1);
+  checkInteger('contextLength', contextLength, 2);
+  checkInteger('workers', workers, 0);
+  checkInteger('prefetch', prefetch, 1);
+  if (!Number.isSafeInteger(seed)) throw new ConfigError(`seed must be an integer, found ${seed}.`);
+  if (epochs !== undefined) checkInteger('epochs', epochs, 1);
+  if (!(maxSkipRatio >= 0 && maxSkipRatio <= 1)) {
+    throw new ConfigError(`maxSkipRatio must be from 0 to 1, found ${maxSkipRatio}.`);
+  }
+  validateMix(options.captions);
+
+  const owned = typeof options.source === 'string' ? await openPath(options.source, options) : undefined;
+  const source = owned ?? (options.source as Source);
+  let decoder: Decoder | undefined;
+  try {
+    const mix = validateMix(options.captions, source.columns, source.path);
+    checkSource(source, batchSize, dropLast);
+    const fingerprint = loaderFingerprint({
+      source: source.fingerprint,
+      mix,
+      transform,
+      imageSize,
+      contextLength,
+      shuffle,
+    });
+    const { numRows } = source;
+    if (options.resumeFrom) checkResume(options.resumeFrom, { seed, fingerprint, numRows });
+    const start = options.resumeFrom ?? { epoch: 0, position: 0, seed, fingerprint };
+    decoder = await createDecoder(
+      workers,
+      { transform, imageSize, contextLength, seed },
+      await clipMergesPath(),
+    );
+    const { epoch, position } = start;
+    const stream = new SampleStream({ source, decoder, mix, seed, shuffle, epoch, position, epochs });
+    const close = async (): Promise<void> => {
+      await Promise.all([decoder?.close(), stream.close()]);
+      await owned?.close();
+    };
+    return new StreamLoader(
+      { batchSize, imageSize, contextLength, prefetch, dropLast, maxSkipRatio, numRows, epochs, onSkip },
+      stream,
+      { ...start },
+      close,
+    );
+  } catch (error) {
+    await decoder?.close();
+    await owned?.close();
+    throw error;
+  }
+}
+
+function openPath(path: string, { split, format }: LoaderOptions): Promise<Source> {
+  return openSource(path, {
+    ...(split === undefined ? {} : { split }),
+    ...(format === undefined ? {} : { format }),
+  });
+}
+
+function checkSource(source: Source, batchSize: number, dropLast: boolean): void {
+  for (const column of ['key', 'image']) {
+    if (!source.columns.includes(column)) {
+      throw new DataError(
+        `${source.path} has no column '${column}', which the loader needs. Its columns are ${source.columns.join(', ')}.`,
+      );
+    }
+  }
+  if (source.numRows === 0) throw new DataError(`${source.path} is empty: it has 0 rows.`);
+  if (dropLast && source.numRows < batchSize) {
+    throw new ConfigError(
+      `batchSize is ${batchSize}, but ${source.path} has only ${source.numRows} rows: no batch can be filled. ` +
+        'Lower batchSize, or keep partial batches with dropLast: false.',
+    );
+  }
+}
+
+class StreamLoader implements Loader {
+  readonly #settings: Settings;
+  readonly #stream: SampleStream;
+  readonly #close: () => Promise<void>;
+  readonly #recorder = new MixRecorder();
+  /** Batches under preparation, each begun when the one before is ready. */
+  readonly #ahead: Promise<Prepared | undefined>[] = [];
+  #last: Promise<unknown> = Promise.resolve();
+  #state: LoaderState;
+  #closing: Promise<void> | undefined;
+
+  // What assembling has come to. It runs ahead of #state.
+  #segment: Segment | undefined;
+  /** Next sample of the segment. */
+  #at = 0;
+  #skipped: Skip[] = [];
+  #epochSeen = 0;
+  #epochSkips: Skip[] = [];
+  #epochNumSkipped = 0;
+  #epochBatches = 0;
+  /** The epoch was entered at its beginning, not by a resume. */
+  #wholeEpoch: boolean;
+
+  constructor(settings: Settings, stream: SampleStream, state: LoaderState, close: () => Promise<void>) {
+    this.#settings = settings;
+    this.#stream = stream;
+    this.#state = state;
+    this.#wholeEpoch = state.position === 0;
+    this.#close = close;
+    this.#prepare();
+  }
+
+  async next(): Promise<Batch> {
+    const prepared = await this.#take();
+    if (prepared === undefined) {
+      throw new DataError(`There is no further batch: all ${this.#settings.epochs} epochs were handed out.`);
+    }
+    return prepared;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Batch> {
+    for (let batch = await this.#take(); batch !== undefined; batch = await this.#take()) yield batch;
+  }
+
+  state(): LoaderState {
+    return { ...this.#state };
+  }
+
+  stats(): MixStats {
+    return this.#recorder.stats();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #take(): Promise<Batch | undefined> {
+    this.#checkOpen();
+    const pending = this.#ahead.shift() as Promise<Prepared | undefined>;
+    this.#prepare();
+    const prepared = await pending;
+    this.#checkOpen();
+    if (prepared === undefined) return undefined;
+    const { batch, fallbacks, position } = prepared;
+    this.#state = { ...this.#state, epoch: batch.epoch, position };
+    this.#recorder.record(batch, batch.epoch, fallbacks);
+    for (const { reason, key } of batch.skipped) this.#settings.onSkip?.(reason, key);
+    return batch;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new DataError('The loader was closed.');
+  }
+
+  #prepare(): void {
+    this.#stream.prefetch();
+    while (this.#ahead.length < this.#settings.prefetch) {
+      const batch = this.#last.then(() => this.#assemble());
+      batch.catch(() => undefined); // it is thrown where the batch is taken
+      this.#last = batch;
+      this.#ahead.push(batch);
+    }
+  }
+
+  /** The next batch of the stream; undefined after the last epoch. */
+  async #assemble(): Promise<Prepared | undefined> {
+    const { batchSize, dropLast } = this.#settings;
+    let builder = new BatchBuilder(this.#settings);
+    for (;;) {
+      const segment = await this.#current();
+      if (segment === undefined) return undefined;
+      while (this.#at < segment.samples.length && builder.count < batchSize) {
+        this.#add(builder, segment.samples[this.#at] as Sample, segment.start + this.#at);
+        this.#at++;
+      }
+      const ended = segment.last && this.#at === segment.samples.length;
+      const full = builder.count === batchSize;
+      const position = segment.start + this.#at;
+      if (full || (ended && builder.count > 0 && !dropLast)) {
+        this.#epochBatches++;
+        if (ended) this.#endEpoch(segment.epoch);
+        const { batch, fallbacks } = builder.finish(segment.epoch, this.#skipped);
+        this.#skipped = [];
+        return { batch, fallbacks, position };
+      }
+      if (ended) {
+        this.#endEpoch(segment.epoch);
+        builder = new BatchBuilder(this.#settings);
+      }
+    }
+  }
+
+  async #current(): Promise<Segment | undefined> {
+    if (this.#segment === undefined || this.#at === this.#segment.samples.length) {
+      this.#segment = await this.#stream.next();
+      this.#at = 0;
+    }
+    return this.#segment;
+  }
+
+  #add(builder: BatchBuilder, sample: Sample, position: number): void {
+    this.#epochSeen++;
+    if (sample.skip === undefined) {
+      builder.add(sample, position);
+    } else {
+      const skip = { key: sample.key, reason: sample.skip };
+      this.#skipped.push(skip);
+      this.#epochNumSkipped++;
+      if (this.#epochSkips.length < SHOWN_SKIPS) this.#epochSkips.push(skip);
+    }
+    if (this.#epochSeen >= MIN_SEEN) this.#checkSkips();
+  }
+
+  #checkSkips(): void {
+    const { maxSkipRatio } = this.#settings;
+    const [skipped, seen] = [this.#epochNumSkipped, this.#epochSeen];
+    if (skipped <= maxSkipRatio * seen) return;
+    const shown = this.#epochSkips.map(({ key, reason }) => `${key} (${reason})`).join(', ');
+    throw new DataError(
+      `${skipped} of ${seen} samples had to be skipped, more than the allowed share of ${maxSkipRatio}. ` +
+        `${skipped > this.#epochSkips.length ? 'The first are' : 'They are'} ${shown}. ` +
+        'Mend the data, or raise data.maxSkipRatio if the loss is acceptable.',
+    );
+  }
+
+  #endEpoch(epoch: number): void {
+    this.#checkSkips();
+    if (this.#epochBatches === 0 && this.#wholeEpoch) {
+      const { numRows, batchSize } = this.#settings;
+      throw new DataError(
+        `Epoch ${epoch} filled no batch: ${numRows - this.#epochNumSkipped} of ${numRows} samples can be used, ` +
+          `a batch takes ${batchSize}. Lower the batch size or mend the data.`,
+      );
+    }
+    this.#epochSeen = 0;
+    this.#epochSkips = [];
+    this.#epochNumSkipped = 0;
+    this.#epochBatches = 0;
+    this.#wholeEpoch = true;
+  }
+}
+
+class BatchBuilder {
+  readonly #settings: Settings;
+  readonly #images: Uint8Array;
+  readonly #tokens: Int32Array;
+  readonly #numTokens: Int32Array;
+  readonly #keys: string[] = [];
+  readonly #kinds: CaptionKind[] = [];
+  readonly #captions: string[] = [];
+  #truncated = 0;
+  #fallbacks = 0;
+  #first = 0;
+
+  constructor(settings: Settings) {
+    const { batchSize, imageSize, contextLength } = settings;
+    this.#settings = settings;
+    this.#images = new Uint8Array(batchSize * imageSize * imageSize * 3);
+    this.#tokens = new Int32Array(batchSize * contextLength);
+    this.#numTokens = new Int32Array(batchSize);
+  }
+
+  get count(): number {
+    return this.#keys.length;
+  }
+
+  add({ key, caption, pixels, tokens, numTokens }: Sample, position: number): void {
+    const row = this.count;
+    if (row === 0) this.#first = position;
+    this.#images.set(pixels, row * pixels.length);
+    this.#tokens.set(tokens, row * tokens.length);
+    this.#numTokens[row] = numTokens;
+    this.#keys.push(key);
+    if (caption !== undefined) {
+      this.#kinds.push(caption.kind);
+      this.#captions.push(caption.text);
+      if (caption.fallback) this.#fallbacks++;
+    }
+    if (numTokens > this.#settings.contextLength) this.#truncated++;
+  }
+
+  finish(epoch: number, skipped: Skip[]): { batch: Batch; fallbacks: number } {
+    const { imageSize, contextLength } = this.#settings;
+    const batch: Batch = {
+      images: this.#images.subarray(0, this.count * imageSize * imageSize * 3),
+      imageSize,
+      tokens: this.#tokens.subarray(0, this.count * contextLength),
+      contextLength,
+      keys: this.#keys,
+      kinds: this.#kinds,
+      captions: this.#captions,
+      numTokens: this.#numTokens.subarray(0, this.count),
+      truncated: this.#truncated,
+      skipped,
+      epoch,
+      indexInEpoch: this.#first,
+    };
+    return { batch, fallbacks: this.#fallbacks };
+  }
+}
