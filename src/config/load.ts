@@ -1,10 +1,10 @@
 /** Reads a configuration: a YAML file, what it extends, and overrides. */
 import { stringify } from 'yaml';
 import type { z } from 'zod';
-import { didYouMean } from '../data/nearest.js';
 import { ConfigError } from '../errors.js';
 import { schemaAt, trainConfigJsonSchema } from './json-schema.js';
 import { formatPath, Layers, layFile, laySet, type Path } from './layers.js';
+import { didYouMean } from './nearest.js';
 import { type TrainConfig, trainConfigSchema } from './schema.js';
 
 /**
@@ -92,7 +92,10 @@ function rule(issue: Issue): string {
       return `be ${unit(issue.origin)}${issue.inclusive ? 'at most' : 'under'} ${issue.maximum}`;
     case 'invalid_union':
       if (issue.message !== 'Invalid input') return issue.message;
-      return issue.errors.flatMap((errors) => errors.slice(0, 1).map(rule)).join(' or ').replaceAll(' or be ', ' or ');
+      return issue.errors
+        .flatMap((errors) => errors.slice(0, 1).map(rule))
+        .join(' or ')
+        .replaceAll(' or be ', ' or ');
     default:
       return issue.message;
   }

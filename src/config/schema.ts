@@ -1,6 +1,6 @@
 /** The configuration of a training run: types, bounds, defaults, descriptions and units, all from here. */
 import { z } from 'zod';
-import { CAPTION_KINDS } from '../data/schema.js';
+import { captionKinds } from '../data/schema.js';
 import { field } from './field.js';
 
 const count = () => z.int().min(1);
@@ -54,7 +54,7 @@ const modelSchema = z.strictObject({
 const MIX_TOLERANCE = 1e-6;
 
 const captionsSchema = z
-  .partialRecord(z.enum(CAPTION_KINDS), z.number().min(0).max(1))
+  .partialRecord(z.enum(captionKinds), z.number().min(0).max(1))
   .superRefine((mix, context) => {
     const sum = Object.values(mix).reduce((total: number, share) => total + (share ?? 0), 0);
     if (Math.abs(sum - 1) <= MIX_TOLERANCE) return;
@@ -74,7 +74,7 @@ const dataSchema = z.strictObject({
   ),
   captions: field(
     captionsSchema,
-    `Mix of captions: the share of each kind (${CAPTION_KINDS.join(', ')}), adding up to 1. An inherited mix is replaced whole.`,
+    `Mix of captions: the share of each kind (${captionKinds.join(', ')}), adding up to 1. An inherited mix is replaced whole.`,
     'share',
   ),
   workers: field(

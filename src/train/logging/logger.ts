@@ -1,0 +1,111 @@
+/** What a run leaves to be looked at: metrics.jsonl, eval.jsonl and TensorBoard's events. */
+import { join } from 'node:path';
+import { JsonlWriter, truncateAfterStep } from './jsonl.js';
+import { type ProgressStream, TrainProgress } from './progress.js';
+import { TensorboardWriter } from './tensorboard.js';
+
+/** A row of metrics.jsonl: one optimizer step. */
+export interface MetricsRow {
+  /** Steps done, this one included. */
+  readonly step: number;
+  readonly epoch: number;
+  readonly samplesSeen: number;
+  readonly loss: number;
+  readonly lr: number;
+  /** Euclidean norm of all gradients, before clipping. */
+  readonly gradNorm: number;
+  /** The factor of the similarities, not its logarithm. */
+  readonly logitScale?: number;
+  /** Time of the step, waiting for data included. */
+  readonly stepMs: number;
+  readonly dataWaitMs: number;
+  readonly imgPerSec: number;
+  /** Share of each kind of caption in the batch. */
+  readonly mix: Readonly<Record<string, number>>;
+  /** Mean length of the captions before they are cut, tokens. */
+  readonly tokensMean: number;
+  /** Share of the captions that were cut. */
+  readonly truncatedShare: number;
+  /** Samples passed over because they could not be read. */
+  readonly skipped: number;
+}
+
+export interface TrainLoggerOptions {
+  /** Steps of the whole run. */
+  readonly totalSteps: number;
+  /** Steps between rows of metrics.jsonl; the last step always has one. Default: 1. */
+  readonly logEvery?: number;
+  /** The checkpoint's step that the run goes on from: what was logged after it is cut off. */
+  readonly resumeStep?: number;
+  /** Where progress is shown; nowhere if left out. */
+  readonly progress?: ProgressStream;
+}
+
+/** Logs a run into its folder. Only the times in it differ between an uninterrupted run and a resumed one. */
+export class TrainLogger {
+  readonly #metrics: JsonlWriter;
+  readonly #evals: JsonlWriter;
+  readonly #board: TensorboardWriter;
+  readonly #progress: TrainProgress | undefined;
+  readonly #every: number;
+  readonly #totalSteps: number;
+
+  /**
+   * @param runDir the run's folder, which must be there
+   * @throws DataError if rows logged earlier are damaged
+   */
+  constructor(runDir: string, options: TrainLoggerOptions) {
+    const { totalSteps, resumeStep, progress } = options;
+    const metricsPath = join(runDir, 'metrics.jsonl');
+    const evalPath = join(runDir, 'eval.jsonl');
+    // Rows of a run that crashed before its first checkpoint go, too.
+    for (const path of [metricsPath, evalPath]) truncateAfterStep(path, resumeStep ?? 0);
+    this.#metrics = new JsonlWriter(metricsPath);
+    this.#evals = new JsonlWriter(evalPath);
+    this.#board = new TensorboardWriter(runDir, (resumeStep ?? 0) + 1);
+    this.#every = options.logEvery ?? 1;
+    this.#totalSteps = totalSteps;
+    if (progress) this.#progress = new TrainProgress(progress, totalSteps, resumeStep ?? 0);
+  }
+
+  /** Logs a step. */
+  log(row: MetricsRow): void {
+    if (row.step % this.#every === 0 || row.step === this.#totalSteps) {
+      this.#metrics.append(row);
+      const { step, mix, ...scalars } = row;
+      const shares = Object.entries(mix).map(([kind, share]) => [`mix/${kind}`, share]);
+      this.#board.scalars(step, prefixed('train/', { ...scalars, ...Object.fromEntries(shares) }));
+    }
+    this.#progress?.update(row);
+  }
+
+  /** Logs the figures of an evaluation by name, such as `val/zeroShot/label/top1`. */
+  logEval(step: number, metrics: Readonly<Record<string, number>>): void {
+    this.#evals.append({ step, ...metrics });
+    this.#board.scalars(step, prefixed('eval/', metrics));
+  }
+
+  /** Returns when all that was logged is on the disk: before a checkpoint that counts on it. */
+  flush(): void {
+    this.#metrics.flush();
+    this.#evals.flush();
+    this.#board.flush();
+  }
+
+  /** Flushes and closes; to be called once. */
+  close(): void {
+    this.#progress?.stop();
+    this.flush();
+    this.#metrics.close();
+    this.#evals.close();
+    this.#board.close();
+  }
+}
+
+function prefixed(prefix: string, values: Readonly<Record<string, unknown>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) =>
+      typeof value === 'number' ? [[`${prefix}${name}`, value]] : [],
+    ),
+  );
+}
