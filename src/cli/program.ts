@@ -1,0 +1,21 @@
+/** The command line: every command of `capstan`. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { registerDoctor } from './commands/doctor.js';
+import { registerReport } from './commands/report.js';
+import { registerTrain } from './commands/train.js';
+
+/** The program with all its commands, which has not read any arguments yet. */
+export function createProgram(): Command {
+  const { version, description } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  ) as { version: string; description: string };
+  const program = new Command('capstan')
+    .description(description)
+    .version(version)
+    .showHelpAfterError('(--help lists what there is)');
+  registerTrain(program);
+  registerReport(program);
+  registerDoctor(program);
+  return program;
+}
