@@ -6,15 +6,16 @@
 import { availableParallelism } from 'node:os';
 import { clipMergesPath } from '../assets/index.js';
 import { ConfigError, DataError } from '../errors.js';
+import { type Batch, BatchBuilder, type BatchShape } from './batch.js';
 import { openSource } from './datasets/open.js';
 import { checkResume, type LoaderState, loaderFingerprint } from './loader-state.js';
 import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
 import { validateMix } from './mixing.js';
 import { type Sample, SampleStream, type Segment } from './sample-stream.js';
-import type { CaptionKind } from './schema.js';
 import type { Source } from './sources/source.js';
 import { createDecoder, type Decoder } from './worker-pool.js';
 
+export type { Batch } from './batch.js';
 export type { LoaderState } from './loader-state.js';
 export type { MixStats, MixSummary, Skip } from './mix-stats.js';
 
@@ -52,29 +53,6 @@ export interface LoaderOptions {
   readonly onSkip?: (reason: string, key: string) => void;
 }
 
-/** B samples: images with a caption each. The arrays are the receiver's. */
-export interface Batch {
-  /** B * imageSize * imageSize * 3, N H W C, RGB. */
-  readonly images: Uint8Array;
-  readonly imageSize: number;
-  /** B * contextLength. */
-  readonly tokens: Int32Array;
-  readonly contextLength: number;
-  readonly keys: string[];
-  readonly kinds: CaptionKind[];
-  /** The captions as stored, uncleaned. */
-  readonly captions: string[];
-  /** Tokens per caption before truncation, start and end of text included. */
-  readonly numTokens: Int32Array;
-  /** Captions that lost their end to the context length. */
-  readonly truncated: number;
-  /** Samples that could not be used, since the batch before. */
-  readonly skipped: Skip[];
-  readonly epoch: number;
-  /** Where the batch begins in the epoch's order, in samples, skipped ones included. */
-  readonly indexInEpoch: number;
-}
-
 /** An endless, or after `epochs` ending, sequence of batches. */
 export interface Loader extends AsyncIterable<Batch> {
   /**
@@ -93,10 +71,7 @@ export interface Loader extends AsyncIterable<Batch> {
   close(): Promise<void>;
 }
 
-interface Settings {
-  readonly batchSize: number;
-  readonly imageSize: number;
-  readonly contextLength: number;
+interface Settings extends BatchShape {
   readonly prefetch: number;
   readonly dropLast: boolean;
   readonly maxSkipRatio: number;
@@ -369,64 +344,5 @@ class StreamLoader implements Loader {
     this.#epochNumSkipped = 0;
     this.#epochBatches = 0;
     this.#wholeEpoch = true;
-  }
-}
-
-class BatchBuilder {
-  readonly #settings: Settings;
-  readonly #images: Uint8Array;
-  readonly #tokens: Int32Array;
-  readonly #numTokens: Int32Array;
-  readonly #keys: string[] = [];
-  readonly #kinds: CaptionKind[] = [];
-  readonly #captions: string[] = [];
-  #truncated = 0;
-  #fallbacks = 0;
-  #first = 0;
-
-  constructor(settings: Settings) {
-    const { batchSize, imageSize, contextLength } = settings;
-    this.#settings = settings;
-    this.#images = new Uint8Array(batchSize * imageSize * imageSize * 3);
-    this.#tokens = new Int32Array(batchSize * contextLength);
-    this.#numTokens = new Int32Array(batchSize);
-  }
-
-  get count(): number {
-    return this.#keys.length;
-  }
-
-  add({ key, caption, pixels, tokens, numTokens }: Sample, position: number): void {
-    const row = this.count;
-    if (row === 0) this.#first = position;
-    this.#images.set(pixels, row * pixels.length);
-    this.#tokens.set(tokens, row * tokens.length);
-    this.#numTokens[row] = numTokens;
-    this.#keys.push(key);
-    if (caption !== undefined) {
-      this.#kinds.push(caption.kind);
-      this.#captions.push(caption.text);
-      if (caption.fallback) this.#fallbacks++;
-    }
-    if (numTokens > this.#settings.contextLength) this.#truncated++;
-  }
-
-  finish(epoch: number, skipped: Skip[]): { batch: Batch; fallbacks: number } {
-    const { imageSize, contextLength } = this.#settings;
-    const batch: Batch = {
-      images: this.#images.subarray(0, this.count * imageSize * imageSize * 3),
-      imageSize,
-      tokens: this.#tokens.subarray(0, this.count * contextLength),
-      contextLength,
-      keys: this.#keys,
-      kinds: this.#kinds,
-      captions: this.#captions,
-      numTokens: this.#numTokens.subarray(0, this.count),
-      truncated: this.#truncated,
-      skipped,
-      epoch,
-      indexInEpoch: this.#first,
-    };
-    return { batch, fallbacks: this.#fallbacks };
   }
 }
