@@ -145,44 +145,54 @@ export function meanRecall(
   };
 }
 
-/** Zero-shot classification while training: `zeroShot/top1`, `top5` and `chanceTop1`. */
+/**
+ * Zero-shot classification while training. Its figures are `<name>/top1`, `/top5` and their chance levels
+ * `/chanceTop1` and `/chanceTop5`.
+ */
 export class ZeroShotEvaluator {
-  readonly name = 'zeroShot';
+  readonly name: string;
   readonly #task: ZeroShotTask;
 
-  constructor(task: ZeroShotTask) {
+  constructor(name: string, task: ZeroShotTask) {
+    this.name = name;
     this.#task = task;
   }
 
   async evaluate(model: EmbeddingModel): Promise<Record<string, number>> {
     const { top1, top5, chanceTop1, chanceTop5 } = await runZeroShot(model, this.#task);
     return {
-      'zeroShot/top1': top1,
-      'zeroShot/top5': top5,
-      'zeroShot/chanceTop1': chanceTop1,
-      'zeroShot/chanceTop5': chanceTop5,
+      [`${this.name}/top1`]: top1,
+      [`${this.name}/top5`]: top5,
+      [`${this.name}/chanceTop1`]: chanceTop1,
+      [`${this.name}/chanceTop5`]: chanceTop5,
     };
   }
 }
 
-/** Retrieval while training: `retrieval/textToImageR1` and so on, means over the galleries. */
+/**
+ * Retrieval while training, means over the galleries. Its figures are `<name>/textToImageR1` and so on for
+ * both directions and each k, and their chance levels `/chanceTextToImageR1`.
+ */
 export class RetrievalEvaluator {
-  readonly name = 'retrieval';
+  readonly name: string;
   readonly #task: RetrievalTask;
 
-  constructor(task: RetrievalTask) {
+  constructor(name: string, task: RetrievalTask) {
+    this.name = name;
     this.#task = task;
   }
 
   async evaluate(model: EmbeddingModel): Promise<Record<string, number>> {
     const galleries = await runRetrieval(model, this.#task);
-    const numbers: Record<string, number> = {};
+    const figures: Record<string, number> = {};
     for (const direction of ['textToImage', 'imageToText'] as const) {
       const { recallAt, chanceAt } = meanRecall(galleries, direction);
-      const chanceName = `chance${direction[0]?.toUpperCase()}${direction.slice(1)}`;
-      for (const k of RECALL_KS) numbers[`retrieval/${direction}R${k}`] = recallAt[k] as number;
-      for (const k of RECALL_KS) numbers[`retrieval/${chanceName}R${k}`] = chanceAt[k] as number;
+      const chanceName = `chance${direction.charAt(0).toUpperCase()}${direction.slice(1)}`;
+      for (const k of RECALL_KS) {
+        figures[`${this.name}/${direction}R${k}`] = recallAt[k] as number;
+        figures[`${this.name}/${chanceName}R${k}`] = chanceAt[k] as number;
+      }
     }
-    return numbers;
+    return figures;
   }
 }

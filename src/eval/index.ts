@@ -23,6 +23,15 @@ export {
   type RetrievalInput,
   type RetrievalResult,
 } from './retrieval.js';
+export {
+  classesOf,
+  type EvalOutcome,
+  type EvalRunOptions,
+  evalRetrieval,
+  evalZeroShot,
+  type ScoreLine,
+} from './run.js';
+export { type EvalRow, EvalSplit } from './split.js';
 export { loadTemplates } from './templates.js';
 export {
   buildClassEmbeddings,

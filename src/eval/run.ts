@@ -1,5 +1,4 @@
 /** `capstan eval`, less the loading: a model and a split in, result files and a summary out. */
-import { join } from 'node:path';
 import type { EmbeddingModel } from '../models/embedding-model.js';
 import type { Tokenize } from './embed.js';
 import { runRetrieval, runZeroShot } from './evaluators.js';
@@ -48,9 +47,6 @@ export function classesOf(labels: readonly string[]): string[] {
   return [...new Set(labels)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
-/** The words of a class: a slug such as face-smiling is read as words. */
-const spoken = (name: string): string => name.replaceAll(/[-_]+/g, ' ');
-
 function picturesOf(split: EvalSplit, titles: readonly string[]): Pictures {
   return { keys: split.keys, titles, encoded: (image) => split.encoded(image) };
 }
@@ -62,10 +58,7 @@ export async function evalZeroShot(
   templates: string,
 ): Promise<EvalOutcome> {
   const { model, split, tokenize, context, evalDir } = options;
-  // A label keeps its hyphens; only slugs, which have no spaces, are taken apart.
-  const column = split.column(classes);
-  const slugs = !column.some((value) => value.includes(' '));
-  const labels = slugs ? column.map(spoken) : column;
+  const labels = split.classLabels(classes);
   const task = {
     keys: split.keys,
     readPixels: split.readPixels.bind(split),
@@ -121,6 +114,3 @@ export async function evalRetrieval(options: EvalRunOptions): Promise<EvalOutcom
   );
   return { path, json: file.json, lines, confusions: [] };
 }
-
-/** The folder of a run's evaluations. */
-export const evalDirOf = (runDir: string): string => join(runDir, 'eval');

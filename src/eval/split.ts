@@ -48,6 +48,17 @@ export class EvalSplit {
     });
   }
 
+  /**
+   * A column as class names for prompts: where no value has a space, the values are slugs, and
+   * `face-smiling` is read as words. Throws as {@link column} does.
+   */
+  classLabels(column: string): string[] {
+    const values = this.column(column);
+    return values.some((value) => value.includes(' '))
+      ? values
+      : values.map((slug) => slug.replaceAll(/[-_]+/g, ' '));
+  }
+
   /** Whether the rows have a column of this name. */
   has(column: string): boolean {
     return this.#rows[0]?.columns[column] !== undefined;

@@ -1,7 +1,7 @@
 /** Run folders to one self-contained HTML page. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { ConfigError } from '../errors.js';
 import { examplesSection } from './examples.js';
 import { escapeHtml, page, percent, table, timesChance } from './html.js';
@@ -122,7 +122,40 @@ export async function writeReport(
 ): Promise<void> {
   const runs: RunFiles[] = [];
   for (const dir of runDirs) runs.push(await readRun(dir));
-  const html = await renderReport(runs, options);
+  await writePage(outFile, await renderReport(runs, options));
+}
+
+/**
+ * Writes the page of one evaluation beside its JSON: its scores, examples and confusions.
+ *
+ * @returns the page's path.
+ * @throws DataError as {@link writeReport} does.
+ */
+export async function writeEvalPage(runDir: string, evalJson: string): Promise<string> {
+  const run = await readRun(runDir);
+  const own = {
+    ...run,
+    zeroShot: run.zeroShot.filter(isIn(evalJson)),
+    retrieval: run.retrieval.filter(isIn(evalJson)),
+  };
+  const title = `${run.name}: ${basename(evalJson, '.json')}`;
+  const body = [
+    `<h1>${escapeHtml(title)}</h1>`,
+    scoresSection(own),
+    await examplesSection(own),
+    confusionSection(own),
+  ];
+  const outFile = evalJson.replace(/\.json$/, '.html');
+  await writePage(outFile, page(title, body.join('\n')));
+  return outFile;
+}
+
+const isIn =
+  (evalJson: string) =>
+  ({ file }: { readonly file: string }): boolean =>
+    file === basename(evalJson);
+
+async function writePage(outFile: string, html: string): Promise<void> {
   await mkdir(dirname(outFile), { recursive: true });
   const part = `${outFile}.${randomBytes(4).toString('hex')}.part`;
   await writeFile(part, html);

@@ -108,9 +108,9 @@ const evalRow = z.looseObject({ step: z.number() });
 /** One row of metrics.jsonl. */
 export type MetricsRow = z.infer<typeof metricsRow>;
 /** eval/zero-shot-*.json. */
-export type ZeroShotFile = z.infer<typeof zeroShotFile>;
+export type ZeroShotFile = z.infer<typeof zeroShotFile> & { readonly file: string };
 /** eval/retrieval-*.json. */
-export type RetrievalFile = z.infer<typeof retrievalFile>;
+export type RetrievalFile = z.infer<typeof retrievalFile> & { readonly file: string };
 /** One direction of retrieval as the eval files hold it. */
 export type DirectionMetrics = z.infer<typeof direction>;
 
@@ -190,8 +190,8 @@ async function readEvalFiles(dir: string): Promise<Pick<RunFiles, 'zeroShot' | '
         cause: error,
       });
     }
-    if (value.task === 'zero-shot') zeroShot.push(check(zeroShotFile, value, path));
-    else if (value.task === 'retrieval') retrieval.push(check(retrievalFile, value, path));
+    if (value.task === 'zero-shot') zeroShot.push({ file: name, ...check(zeroShotFile, value, path) });
+    else if (value.task === 'retrieval') retrieval.push({ file: name, ...check(retrievalFile, value, path) });
   }
   return { zeroShot, retrieval };
 }

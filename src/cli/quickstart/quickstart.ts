@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type RunFiles, readRun, writeReport } from '../../report/index.js';
+import { formatTable } from '../format-table.js';
 import { PhaseClock, type PhaseResult } from './phases.js';
 import { SCORE_COLUMNS, type ScoreSummary, type SeedScores, scoreRows, summariseSeeds } from './summary.js';
 
@@ -139,16 +140,6 @@ export function scoresOf(run: RunFiles): SeedScores {
 
 /** The summary as lines for a terminal. */
 export function formatSummary(summary: QuickstartSummary): string {
-  const rows = [SCORE_COLUMNS, ...scoreRows(summary.scores)];
-  const widths = SCORE_COLUMNS.map((_, column) =>
-    Math.max(...rows.map((row) => (row[column] as string).length)),
-  );
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] as number))
-      .join('  ')
-      .trimEnd(),
-  );
   const time = `${summary.secondsWithoutDownloads} s besides downloads (${summary.secondsTotal} s in all)`;
-  return `${lines.join('\n')}\n\n${summary.steps} steps per seed, ${time}\n`;
+  return `${formatTable(SCORE_COLUMNS, scoreRows(summary.scores))}\n\n${summary.steps} steps per seed, ${time}`;
 }

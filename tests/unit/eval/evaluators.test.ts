@@ -83,11 +83,11 @@ describe('runZeroShot', () => {
   });
 
   it('reports numbers under its name while training', async () => {
-    expect(await new ZeroShotEvaluator(task).evaluate(oracle())).toEqual({
-      'zeroShot/top1': 0.8,
-      'zeroShot/top5': 1,
-      'zeroShot/chanceTop1': expect.closeTo(1 / 3, 12) as number,
-      'zeroShot/chanceTop5': 1,
+    expect(await new ZeroShotEvaluator('val/zeroShot/label', task).evaluate(oracle())).toEqual({
+      'val/zeroShot/label/top1': 0.8,
+      'val/zeroShot/label/top5': 1,
+      'val/zeroShot/label/chanceTop1': expect.closeTo(1 / 3, 12) as number,
+      'val/zeroShot/label/chanceTop5': 1,
     });
   });
 });
@@ -119,7 +119,7 @@ describe('runRetrieval', () => {
     expect(recallAt[1]).toBeCloseTo((1 + 1 / 3) / 2, 12);
     expect(chanceAt[1]).toBeCloseTo((1 / 3 + 1 / 2) / 2, 12);
     expect(numQueries).toBe(7);
-    const numbers = await new RetrievalEvaluator(task).evaluate(oracle());
+    const numbers = await new RetrievalEvaluator('retrieval', task).evaluate(oracle());
     expect(numbers['retrieval/textToImageR1']).toBeCloseTo(2 / 3, 12);
     expect(numbers['retrieval/chanceTextToImageR1']).toBeCloseTo(5 / 12, 12);
     expect(numbers['retrieval/imageToTextR1']).toBe(0.5);

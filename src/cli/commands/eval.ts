@@ -1,0 +1,118 @@
+/** `capstan eval zero-shot|retrieval`: measures a run's checkpoint. */
+import { writeFile } from 'node:fs/promises';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { EvalOutcome } from '../../eval/index.js';
+import { writeEvalPage } from '../../report/index.js';
+import { RunEvaluation } from '../evaluate-run.js';
+import { formatTable } from '../format-table.js';
+import { print, printError } from '../printer.js';
+
+interface EvalFlags {
+  readonly run: string;
+  readonly checkpoint: 'latest' | 'best' | number;
+  readonly data?: string;
+  readonly split: string;
+  readonly device?: 'auto' | 'cpu' | 'cuda';
+  readonly json?: string;
+}
+
+interface ZeroShotFlags extends EvalFlags {
+  readonly classes: string;
+  readonly templates: string;
+}
+
+const NUM_CONFUSIONS_SHOWN = 10;
+
+function checkpointChoice(value: string): EvalFlags['checkpoint'] {
+  if (value === 'latest' || value === 'best') return value;
+  if (/^\d+$/.test(value)) return Number(value);
+  throw new InvalidArgumentError("Expected 'latest', 'best' or a step.");
+}
+
+function withCommonOptions(command: Command): Command {
+  return command
+    .requiredOption('--run <dir>', "the run's folder")
+    .addOption(
+      new Option('--checkpoint <which>', 'latest, best, or a step')
+        .argParser(checkpointChoice)
+        .default('latest'),
+    )
+    .option('--data <path>', "data set to evaluate on (default: the run's own)")
+    .option('--split <name>', 'split to evaluate on', 'test')
+    .addOption(
+      new Option('--device <device>', "where to compute (default: the run's own)").choices([
+        'auto',
+        'cpu',
+        'cuda',
+      ]),
+    )
+    .option('--json <file>', 'write the result here too');
+}
+
+/** Adds `capstan eval` with its two subcommands. */
+export function registerEval(program: Command): void {
+  const command = program
+    .command('eval')
+    .description("measure a run's checkpoint; results go into the run's eval folder");
+  withCommonOptions(command.command('zero-shot'))
+    .description('classify images by prompts made of their class names')
+    .option(
+      '--classes <column>',
+      'column whose values are the classes: label (fine), subgroup (coarse)',
+      'label',
+    )
+    .option('--templates <name>', 'prompt templates: emoji, openai, or a file with one per line', 'emoji')
+    .action((flags: ZeroShotFlags) =>
+      evaluate(flags, (evaluation) => evaluation.zeroShot(flags.classes, flags.templates)),
+    );
+  withCommonOptions(command.command('retrieval'))
+    .description('find images by their captions and captions by their images')
+    .action((flags: EvalFlags) => evaluate(flags, (evaluation) => evaluation.retrieval()));
+}
+
+async function evaluate(
+  flags: EvalFlags,
+  measure: (evaluation: RunEvaluation) => Promise<EvalOutcome>,
+): Promise<void> {
+  const { run, checkpoint, data, split, device, json } = flags;
+  const evaluation = await RunEvaluation.open(run, {
+    checkpoint,
+    split,
+    warn: printError,
+    ...(data === undefined ? {} : { data }),
+    ...(device === undefined ? {} : { device }),
+  });
+  try {
+    const outcome = await measure(evaluation);
+    print(formatOutcome(outcome));
+    if (json !== undefined) await writeFile(json, `${JSON.stringify(outcome.json, null, 2)}\n`);
+    print(`\n${outcome.path}\n${await writeEvalPage(run, outcome.path)}`);
+  } finally {
+    evaluation.dispose();
+  }
+}
+
+const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
+
+/** The scores as a table, and the most frequent confusions below it. */
+export function formatOutcome({ lines, confusions }: EvalOutcome): string {
+  const table = formatTable(
+    ['score', 'on', 'value', '95 % interval', 'chance', 'times chance'],
+    lines.map(({ score, on, value, chance, low, high }) => [
+      score,
+      on,
+      percent(value),
+      low === undefined || high === undefined ? '' : `${percent(low)} to ${percent(high)}`,
+      percent(chance),
+      `${(value / chance).toFixed(1)} x`,
+    ]),
+  );
+  if (confusions.length === 0) return table;
+  const shown = formatTable(
+    ['true class', 'taken for', 'images'],
+    confusions
+      .slice(0, NUM_CONFUSIONS_SHOWN)
+      .map(({ actual, predicted, count }) => [actual, predicted, String(count)]),
+  );
+  return `${table}\n\nTop confusions\n${shown}`;
+}

@@ -1,0 +1,58 @@
+/** A split of a data set, read for evaluation. */
+import { type OpenOptions, openSource } from '../data/datasets/open.js';
+import type { Row } from '../data/schema.js';
+import { DataError } from '../errors.js';
+import { type EvalRow, EvalSplit } from '../eval/index.js';
+
+/** Column of the captions that retrieval uses: several sentences about each image. */
+const CAPTIONS_COLUMN = 'captions';
+
+export interface EvalSplitOptions {
+  readonly split: string;
+  readonly format?: OpenOptions['format'];
+  /** Take this many images at most, evenly spread over the split. */
+  readonly maxImages?: number;
+}
+
+/**
+ * Reads a split into memory, its images still encoded.
+ *
+ * @throws ConfigError if there is no such data set, split or column; DataError if a row has no image or key.
+ */
+export async function readEvalSplit(path: string, options: EvalSplitOptions): Promise<EvalSplit> {
+  const { split, format, maxImages = Number.POSITIVE_INFINITY } = options;
+  const source = await openSource(path, { split, ...(format === undefined ? {} : { format }) });
+  const name = `split '${split}' of ${path}`;
+  try {
+    const count = Math.min(source.numRows, maxImages);
+    const indices = Array.from({ length: count }, (_, i) => Math.floor((i * source.numRows) / count));
+    const rows = await source.readRows(indices, source.columns);
+    return new EvalSplit(
+      rows.map((row, at) => toEvalRow(row, `Row ${indices[at]} of ${name}`)),
+      name,
+    );
+  } finally {
+    await source.close();
+  }
+}
+
+function toEvalRow(row: Row, where: string): EvalRow {
+  const { key, image } = row;
+  if (typeof key !== 'string') throw new DataError(`${where}: expected a text 'key', found ${typeof key}.`);
+  if (!(image instanceof Uint8Array)) {
+    throw new DataError(
+      `${where} (${key}): expected the bytes of an 'image', found ${image === null ? 'none' : typeof image}.`,
+    );
+  }
+  const captions = row[CAPTIONS_COLUMN];
+  return {
+    key,
+    image,
+    columns: Object.fromEntries(
+      Object.entries(row).filter(
+        (entry): entry is [string, string | null] => typeof entry[1] === 'string' || entry[1] === null,
+      ),
+    ),
+    captions: Array.isArray(captions) ? captions : [],
+  };
+}

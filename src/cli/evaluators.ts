@@ -1,0 +1,61 @@
+/** The evaluations that a configuration asks for, handed to the training loop. */
+import type { TrainConfig } from '../config/schema.js';
+import { ClipTokenizer } from '../data/text/clip-tokenizer.js';
+import {
+  classesOf,
+  type EvalSplit,
+  loadTemplates,
+  RetrievalEvaluator,
+  type Tokenize,
+  ZeroShotEvaluator,
+} from '../eval/index.js';
+import type { Evaluator } from '../train/evaluator.js';
+import { readEvalSplit } from './eval-split.js';
+
+/** CLIP's tokenizer as evaluations take it. @throws AssetError if the merges cannot be had */
+export async function loadTokenize(): Promise<Tokenize> {
+  const tokenizer = await ClipTokenizer.load();
+  return (texts, contextLength) => tokenizer.encodeBatch(texts, contextLength).tokens;
+}
+
+/**
+ * Makes the evaluators of a run; their figures are named like `val/zeroShot/label/top1`.
+ *
+ * @throws ConfigError or DataError if the split cannot be read or lacks a column; AssetError
+ */
+export async function inLoopEvaluators(config: TrainConfig): Promise<Evaluator[]> {
+  const { split: splitName, zeroShot, retrieval, maxImages } = config.eval;
+  if (zeroShot.length === 0 && !retrieval) return [];
+  const split = await readEvalSplit(config.data.path, {
+    split: splitName,
+    ...(config.data.format === 'auto' ? {} : { format: config.data.format }),
+    ...(maxImages === undefined ? {} : { maxImages }),
+  });
+  const tokenize = await loadTokenize();
+  const images = { keys: split.keys, readPixels: split.readPixels.bind(split), tokenize };
+  const evaluators: Evaluator[] = [];
+  for (const { classes, templates } of zeroShot) {
+    const name = `${splitName}/zeroShot/${typeof classes === 'string' ? classes : 'classes'}`;
+    const labels = typeof classes === 'string' ? split.classLabels(classes) : split.column('label');
+    const classNames = typeof classes === 'string' ? classesOf(labels) : classes;
+    evaluators.push(
+      new ZeroShotEvaluator(name, {
+        ...images,
+        labels,
+        classNames,
+        templates: await loadTemplates(templates),
+      }),
+    );
+  }
+  if (retrieval) evaluators.push(retrievalEvaluator(`${splitName}/retrieval`, split, images));
+  return evaluators;
+}
+
+function retrievalEvaluator(
+  name: string,
+  split: EvalSplit,
+  images: Pick<ConstructorParameters<typeof RetrievalEvaluator>[1], 'keys' | 'readPixels' | 'tokenize'>,
+): RetrievalEvaluator {
+  const galleries = split.has('style') ? { galleries: split.column('style') } : {};
+  return new RetrievalEvaluator(name, { ...images, captions: split.captions(), ...galleries });
+}
