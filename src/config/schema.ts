@@ -78,8 +78,8 @@ const dataSchema = z.strictObject({
     'share',
   ),
   workers: field(
-    z.union([count(), z.literal('auto')]).default('auto'),
-    "Threads that decode images; 'auto' goes by the machine's cores.",
+    z.union([z.int().min(0), z.literal('auto')]).default('auto'),
+    "Threads that decode images; 0 decodes in the main thread, 'auto' goes by the machine's cores.",
     'threads',
   ),
   prefetch: field(count().default(4), 'Batches prepared ahead of the step.', 'batches'),

@@ -1,0 +1,120 @@
+/**
+ * capstan: pre-train vision-language models on mixed image captions, and measure what the captions do to them.
+ *
+ * @module capstan
+ */
+
+// Configuration
+export { dumpConfig, loadConfig } from './config/load.js';
+export { type TrainConfig, trainConfigSchema } from './config/schema.js';
+// Data
+export { type OpenOptions, openSource, type ShardFormat } from './data/datasets/open.js';
+export { evalTransform, trainTransform } from './data/image/transforms.js';
+export {
+  type Batch,
+  createLoader,
+  type Loader,
+  type LoaderOptions,
+  type LoaderState,
+  type MixStats,
+  type MixSummary,
+  type Skip,
+} from './data/loader.js';
+export type { CaptionMix } from './data/mixing.js';
+export { type CaptionKind, captionKinds, type Row, type Value } from './data/schema.js';
+export type { Source } from './data/sources/source.js';
+export { ClipTokenizer, type TokenBatch } from './data/text/clip-tokenizer.js';
+// Engine
+export {
+  type CompiledFunction,
+  type CompileOptions,
+  compile,
+  createVariable,
+  type Device,
+  type EngineInfo,
+  type EngineOptions,
+  engineInfo,
+  foldIn,
+  type ProgramStats,
+  type RandomKey,
+  randomKey,
+  randomNormal,
+  randomUniform,
+  remat,
+  startEngine,
+  tf,
+  uint8Tensor,
+  Variable,
+} from './engine/index.js';
+// Errors
+export {
+  AssetError,
+  CapstanError,
+  CheckpointError,
+  ConfigError,
+  DataError,
+  EngineError,
+  NumericError,
+  ShapeError,
+} from './errors.js';
+// Evaluation
+export {
+  buildClassEmbeddings,
+  type Confusion,
+  embedImages,
+  embedTexts,
+  evaluateRetrieval,
+  evaluateZeroShot,
+  loadTemplates,
+  type ReadPixels,
+  type RetrievalDirection,
+  type RetrievalInput,
+  type RetrievalResult,
+  type Tokenize,
+  type ZeroShotInput,
+  type ZeroShotResult,
+} from './eval/index.js';
+// CLIP
+export {
+  type ClipConfig,
+  type ClipEmbedder,
+  type ClipEmbedderOptions,
+  type ClipOutput,
+  type ClipTextConfig,
+  type ClipVisionConfig,
+  checkClipConfig,
+  clipForward,
+  clipForwardFlops,
+  clipParamSpecs,
+  clipParamsFromWeights,
+  clipPreset,
+  clipPresets,
+  clipWeights,
+  countClipParams,
+  createClipEmbedder,
+  encodeImage,
+  encodeText,
+  initClip,
+  type WeightTensor,
+} from './models/clip/index.js';
+export type { EmbeddingModel } from './models/embedding-model.js';
+export type { Params } from './models/nn/params.js';
+export { KeyedRandom, type KeyPart } from './rng.js';
+export { type HostTensor, readSafetensors, type SafetensorsFile } from './safetensors.js';
+// Training
+export type { RunState } from './train/checkpoint.js';
+export type { Evaluator } from './train/evaluator.js';
+export { type LoadClipOptions, type LoadedClip, loadClip } from './train/load-clip.js';
+export type { ProgressStream } from './train/logging/progress.js';
+export type { LoopResult } from './train/loop.js';
+export { clipLoss } from './train/losses/clip-loss.js';
+export {
+  type AdamwInput,
+  type AdamwOptions,
+  type AdamwOutput,
+  adamwStep,
+  OPEN_CLIP_ADAMW,
+} from './train/optim/adamw.js';
+export { type LearningRateSchedule, learningRate } from './train/optim/schedule.js';
+export { type TrainOptions, type TrainResult, train } from './train/run.js';
+export { resolveClipConfig } from './train/tasks/clip-config.js';
