@@ -1,7 +1,7 @@
 /** What `--dry-run` prints. */
 import type { TrainConfig } from '../config/schema.js';
 import { openSource } from '../data/datasets/open.js';
-import { checkMix } from '../data/mixing.js';
+import { validateMix } from '../data/mixing.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
 import { resolveClipConfig } from '../train/tasks/clip-config.js';
@@ -27,7 +27,7 @@ export async function describeRun(config: TrainConfig): Promise<string> {
     ...(config.data.format === 'auto' ? {} : { format: config.data.format }),
   });
   try {
-    const mix = checkMix(config.data.captions, source);
+    const mix = validateMix(config.data.captions, source.columns, source.path);
     const { batchSize } = config.train;
     const steps = totalSteps(config, source.numRows);
     const params = countClipParams(model);
@@ -66,9 +66,7 @@ export async function describeRun(config: TrainConfig): Promise<string> {
       ['data', `${config.data.path}, split ${config.data.split}: ${count(source.numRows)} samples`],
       [
         'captions',
-        Object.entries(mix)
-          .map(([kind, weight]) => `${kind} ${(weight * 100).toFixed(1)}%`)
-          .join(', '),
+        mix.kinds.map((kind, i) => `${kind} ${(100 * (mix.weights[i] as number)).toFixed(1)}%`).join(', '),
       ],
       [
         'run',

@@ -21,8 +21,8 @@ import { resolveClipConfig } from './tasks/clip-config.js';
 export interface TrainOptions {
   /** `auto` continues from the newest whole checkpoint if there is one; `none` starts; else a checkpoint's path. */
   readonly resume?: string;
-  /** Makes the evaluations of the run; called once the model is known. */
-  readonly evaluators?: (model: ClipConfig) => Promise<readonly Evaluator[]>;
+  /** Makes the evaluations of the run; called once data and model have been found to be right. */
+  readonly evaluators?: () => Promise<readonly Evaluator[]>;
   /** Told of what the user should know. */
   readonly inform?: (message: string) => void;
   /** Where the progress bar goes; none if left out. */
@@ -171,7 +171,7 @@ async function trainIn(
       keepLast: config.checkpoint.keepLast,
       keepBest: config.checkpoint.keepBest,
       evalEvery: config.eval.every,
-      evaluators: (await options.evaluators?.(model)) ?? [],
+      evaluators: (await options.evaluators?.()) ?? [],
       ...(checkpoint ? { start: checkpoint.state } : {}),
       ...(options.signal ? { signal: options.signal } : {}),
     });

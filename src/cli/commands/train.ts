@@ -65,7 +65,7 @@ export function registerTrain(program: Command): void {
       try {
         const result = await train(config, {
           resume: flags.resume,
-          evaluators: (model) => inLoopEvaluators(config, model),
+          evaluators: () => inLoopEvaluators(config),
           inform: printError,
           progress: process.stderr,
           signal: signals.signal,
