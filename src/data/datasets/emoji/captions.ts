@@ -1,0 +1,162 @@
+/**
+ * Synthetic captions by rules over what a picture shows: the thing's name or kind, its colours, its ground,
+ * its place. They stand in for a captioner's until one has been trained, and rows say so (`caption_source`).
+ */
+import { KeyedRandom } from '../../../rng.js';
+import type { Alt } from './alt.js';
+import type { Concept } from './concepts.js';
+import { nounOf } from './nouns.js';
+import { drawingColours, type Scene } from './scene.js';
+import type { Drawing, Style } from './styles.js';
+
+/** The captions of one picture; tokens are CLIP's. */
+export interface Captions {
+  /** One sentence of 10 to 15 tokens. */
+  readonly ssc: string;
+  /** 40 to 60 tokens. */
+  readonly dsc: string;
+  /** More than 100 tokens. */
+  readonly dense: string;
+  /** `dsc` with what the AltText adds. */
+  readonly afc: string;
+  /** Five for retrieval: the label, and sentences with tags. */
+  readonly retrieval: readonly string[];
+}
+
+/** 'a' or 'an' before the words, or nothing before names and plurals. */
+export function withArticle(words: string): string {
+  if (/^\p{Lu}/u.test(words) || /(?:[^su]s|men|people)$/.test(words)) return words;
+  return `${/^(?:[aeio]|u(?!ni|se))/i.test(words) ? 'an' : 'a'} ${words}`;
+}
+
+const capitalise = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+function listOf(words: readonly string[]): string {
+  return words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+}
+
+/** The ground in a few words, after 'on'. */
+function groundOf({ texture, colour, otherColour }: Scene): string {
+  switch (texture) {
+    case 'plain':
+      return `a plain ${colour} background`;
+    case 'gradient':
+      return `a ${colour} to ${otherColour} background`;
+    case 'glow':
+      return `a ${colour} glow over ${otherColour}`;
+    case 'dots':
+      return `a ${colour} dotted background`;
+    case 'stripes':
+      return `a ${colour} striped background`;
+    case 'grid':
+      return `a ${colour} checked background`;
+  }
+}
+
+/** The ground in a sentence. */
+function groundSentence({ texture, colour, otherColour }: Scene): string {
+  switch (texture) {
+    case 'plain':
+      return `The background is one even, pale ${colour} without any pattern`;
+    case 'gradient':
+      return `The background fades softly from pale ${colour} to pale ${otherColour}`;
+    case 'glow':
+      return `The background glows pale ${colour} in the middle and turns ${otherColour} at the edges`;
+    case 'dots':
+      return `The background is pale ${colour} with rows of darker ${colour} dots`;
+    case 'stripes':
+      return `The background is pale ${colour} with darker ${colour} stripes across it`;
+    case 'grid':
+      return `The background is pale ${colour} with a grid of darker ${colour} lines`;
+  }
+}
+
+function placeOf({ centre: [x, y] }: Scene): string {
+  const across = x < 47.5 ? 'left' : x > 52.5 ? 'right' : '';
+  const down = y < 47.5 ? 'upper' : y > 52.5 ? 'lower' : '';
+  if (across === '' && down === '') return 'in the middle of the picture';
+  if (down === '') return `a little to the ${across} of the middle`;
+  return across === '' ? `in the ${down} part of the picture` : `toward the ${down} ${across} of the picture`;
+}
+
+function tiltOf({ tilt }: Scene): string {
+  if (Math.abs(tilt) < 3) return 'stands upright';
+  return `is tilted ${Math.abs(tilt) < 8 ? 'slightly' : 'clearly'} to the ${tilt < 0 ? 'left' : 'right'}`;
+}
+
+const sizeOf = ({ side }: Scene): string =>
+  side < 64 ? 'rather small' : side < 72 ? 'of medium size' : 'large';
+
+/** How the art of a style looks. */
+const looks: Readonly<Record<string, string>> = {
+  noto: 'soft shading and rounded shapes',
+  twemoji: 'flat shapes without outlines',
+  'fluent-emoji-flat': 'flat, bright shapes',
+  fxemoji: 'simple flat shapes',
+  openmoji: 'black outlines and flat colours',
+  emojione: 'smooth, clean shapes',
+};
+
+/** The captions of the picture with that key. */
+export function captionsOf(
+  seed: number,
+  key: string,
+  concept: Concept,
+  style: Style,
+  drawing: Drawing,
+  scene: Scene,
+  alt: Alt,
+): Captions {
+  const random = new KeyedRandom(seed, key, 'captions');
+  const one = <T>(choices: readonly T[]): T => choices[random.int(choices.length)] as T;
+  const noun = nounOf(seed, concept);
+  const thing = withArticle(noun);
+  const colours = drawingColours(drawing);
+  const main = colours[0] ?? 'black';
+  const others = listOf(colours.slice(0, 2).length === 0 ? ['black'] : colours.slice(0, 2));
+  const drawingWord = one(['drawing', 'cartoon', 'picture', 'illustration']);
+
+  const ssc = capitalise(
+    one([
+      `${withArticle(drawingWord)} of ${thing} in ${main} on ${groundOf(scene)}.`,
+      `${withArticle(main)} ${noun} drawn as a cartoon on ${groundOf(scene)}.`,
+      `${thing} in ${main}, shown on ${groundOf(scene)}.`,
+    ]),
+  );
+
+  const opening = one([
+    `This ${drawingWord} shows ${thing} drawn mainly in ${others}.`,
+    `${capitalise(withArticle(drawingWord))} of ${thing} in ${others}.`,
+    `The ${drawingWord} is of ${thing}, coloured ${others}.`,
+  ]);
+  const placing = `It is ${sizeOf(scene)}, sits ${placeOf(scene)} and ${tiltOf(scene)}.`;
+  const dsc = `${opening} ${placing} ${groundSentence(scene)}.`;
+
+  const more = colours.slice(2, 5);
+  const detail = [
+    more.length === 0
+      ? `No other colour than ${others} stands out in the drawing itself.`
+      : `Smaller parts of it are ${listOf(more)}, set off against the ${main} that covers most of the shape.`,
+    `The art is ${one(['simple and friendly', 'clean and plain', 'clear and cheerful'])}, with ${looks[style.name] ?? 'simple shapes'}, like ${one(['an emoji in a chat', 'a sticker', 'an icon in an app'])}.`,
+    `${one(['Around it there is', 'On all sides there is'])} ${scene.side > 70 ? 'only a narrow margin' : 'a wide empty margin'}, and nothing else, neither text nor a second object, appears in the square picture.`,
+    `${one(['As a whole', 'Taken together'])}, the image reads as ${withArticle(concept.group === 'flags' ? 'flag' : 'single small sign')} about ${concept.group.replace('&', 'and')}, easy to recognise at a glance.`,
+  ];
+  const dense = [dsc, ...detail].join(' ');
+
+  const added =
+    alt.fact === undefined ? '' : ` ${one(['It is', 'The thing shown is', 'This one is'])} ${alt.fact}.`;
+  return { ssc, dsc, dense, afc: `${dsc}${added}`, retrieval: retrievalOf(concept, random) };
+}
+
+function retrievalOf({ phrase, tags, group, subgroup }: Concept, random: KeyedRandom): string[] {
+  const thing = withArticle(phrase);
+  const words = random.shuffle([...tags]);
+  const tag = (index: number): string => words[index % Math.max(1, words.length)] ?? subgroup;
+  return [
+    phrase,
+    `an emoji of ${thing}, for ${tag(0)}`,
+    `${thing} that stands for ${tag(1)} and ${tag(2)}`,
+    `${tag(3)}: a drawing of ${thing}`,
+    `a picture about ${group.replace('&', 'and')} that shows ${thing}`,
+  ];
+}
