@@ -48,7 +48,7 @@ export async function openArrowShard(path: string, cache: BlockCache): Promise<S
   const isFile = await checkMagic(path, size);
   try {
     const { prefix, batches, numRows } = await findBatches(path, size, isFile);
-    const schema = tableFromIPC([...prefix, END_OF_STREAM]).schema;
+    const schema = tableFromIPC(joined([...prefix, END_OF_STREAM])).schema;
     const columns = schema.fields.map((field) => field.name);
     return new ArrowShard(path, size, columns, numRows, batches, cache);
   } catch (cause) {
@@ -164,7 +164,7 @@ class ArrowShard implements Shard {
   #read(batch: Batch): Promise<RecordBatch> {
     return this.cache.get(`${this.path}\0${batch.offset}`, batch.length, async () => {
       const bytes = await readBytes(this.path, batch.offset, batch.length);
-      const table = tableFromIPC([...batch.prefix, bytes, END_OF_STREAM]);
+      const table = tableFromIPC(joined([...batch.prefix, bytes, END_OF_STREAM]));
       const [decoded] = table.batches;
       if (decoded?.numRows !== batch.numRows) {
         const where = `a record batch of ${batch.numRows} rows at byte ${batch.offset}`;
@@ -173,4 +173,15 @@ class ArrowShard implements Shard {
       return decoded;
     });
   }
+}
+
+/** The messages as one stream; each is a multiple of eight bytes long, so that their bodies stay aligned. */
+function joined(messages: readonly Uint8Array[]): Uint8Array {
+  const stream = new Uint8Array(messages.reduce((length, message) => length + message.length, 0));
+  let at = 0;
+  for (const message of messages) {
+    stream.set(message, at);
+    at += message.length;
+  }
+  return stream;
 }

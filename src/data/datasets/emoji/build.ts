@@ -97,13 +97,7 @@ export async function buildEmoji(options: BuildEmojiOptions = {}): Promise<Manif
       splits: countBy(pictures, ({ style }) => style.split),
       styles: Object.fromEntries(art.map((of) => [of.style.name, describeStyle(of, concepts)])),
       altKinds,
-      versions: {
-        node: process.versions.node,
-        'emojibase-data': versionOf('emojibase-data'),
-        'apache-arrow': versionOf('apache-arrow'),
-        'parquetjs-lite': versionOf('parquetjs-lite'),
-        sharp: versionOf('sharp'),
-      },
+      versions: versions(),
       shards,
     };
     await writeJson(join(directory, MANIFEST_NAME), manifest);
@@ -146,8 +140,16 @@ function describeStyle(art: StyleArt, concepts: readonly Concept[]): Manifest['s
   };
 }
 
-function versionOf(name: string): string {
-  return readPackage<{ version: string }>(`${name}/package.json`).version;
+/** capstan's version and those of the libraries that shape the files. */
+function versions(): Record<string, string> {
+  const { version, dependencies } = readPackage<{ version: string; dependencies: Record<string, string> }>(
+    '../../../../package.json',
+  );
+  const used = ['emojibase-data', 'sharp', 'apache-arrow', 'parquetjs-lite'];
+  return {
+    capstan: version,
+    ...Object.fromEntries(used.map((name) => [name, dependencies[name] ?? 'unknown'])),
+  };
 }
 
 function countBy<T>(items: readonly T[], nameOf: (item: T) => string): Record<string, number> {
