@@ -21,10 +21,20 @@ export async function createDecoder(
   settings: DecodeSettings,
   mergesPath: string,
 ): Promise<Decoder> {
-  // Loading here, even if only workers use it, finds a damaged merges file before any thread starts.
-  const tokenizer = await ClipTokenizer.load(mergesPath);
-  if (numWorkers === 0) return new InlineDecoder(settings, tokenizer);
-  return new WorkerPool(numWorkers, { settings, mergesPath });
+  if (numWorkers > 0) return new WorkerPool(numWorkers, { settings, mergesPath });
+  return new InlineDecoder(settings, await tokenizerOf(mergesPath));
+}
+
+// Building the merge table takes longer than a small batch; a thread needs it once.
+const tokenizers = new Map<string, Promise<ClipTokenizer>>();
+
+function tokenizerOf(mergesPath: string): Promise<ClipTokenizer> {
+  const known = tokenizers.get(mergesPath);
+  if (known !== undefined) return known;
+  const loading = ClipTokenizer.load(mergesPath);
+  tokenizers.set(mergesPath, loading);
+  loading.catch(() => tokenizers.delete(mergesPath)); // the next loader may find the file mended
+  return loading;
 }
 
 class InlineDecoder implements Decoder {

@@ -1,0 +1,329 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Batch, createLoader, type Loader, type LoaderOptions } from '../../../src/data/loader.js';
+import type { Row } from '../../../src/data/schema.js';
+import { CheckpointError, ConfigError, DataError } from '../../../src/errors.js';
+import { MemorySource, sampleRows } from '../../support/memory-source.js';
+
+let rows: Row[];
+const opened: Loader[] = [];
+
+beforeAll(async () => {
+  rows = await sampleRows(160);
+});
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((loader) => loader.close()));
+});
+
+async function open(options: Partial<LoaderOptions> = {}): Promise<Loader> {
+  const loader = await createLoader({
+    source: new MemorySource(rows),
+    captions: { alt: 0.5, ssc: 0.5 },
+    batchSize: 12,
+    imageSize: 8,
+    contextLength: 16,
+    seed: 5,
+    workers: 0,
+    transform: 'train',
+    ...options,
+  });
+  opened.push(loader);
+  return loader;
+}
+
+async function take(loader: Loader, count: number): Promise<Batch[]> {
+  const batches: Batch[] = [];
+  for (let i = 0; i < count; i++) batches.push(await loader.next());
+  return batches;
+}
+
+async function all(loader: Loader): Promise<Batch[]> {
+  const batches: Batch[] = [];
+  for await (const batch of loader) batches.push(batch);
+  return batches;
+}
+
+/** The rows with some of them spoilt. */
+const spoil = (broken: readonly number[], how: Row): Row[] =>
+  rows.map((row, i) => (broken.includes(i) ? { ...row, ...how } : row));
+
+describe('batches', () => {
+  it('hold images, tokens and captions that belong together', async () => {
+    const loader = await open({ transform: 'eval', shuffle: false });
+    const batch = await loader.next();
+    expect(batch.images).toHaveLength(12 * 8 * 8 * 3);
+    expect(batch.tokens).toHaveLength(12 * 16);
+    expect(batch.keys).toEqual(rows.slice(0, 12).map(({ key }) => key));
+    expect(batch.captions).toEqual(batch.kinds.map((kind, i) => rows[i]?.[kind]));
+    // The first and the last sample use the same file 16 rows apart; the images in between differ.
+    const next = await loader.next();
+    const image = (from: Batch, i: number) => from.images.slice(i * 192, (i + 1) * 192);
+    expect(image(next, 4)).toEqual(image(batch, 0));
+    expect(image(next, 5)).not.toEqual(image(batch, 0));
+    for (let i = 0; i < 12; i++) {
+      expect(batch.tokens[i * 16]).toBe(49_406);
+      expect(batch.tokens[i * 16 + (batch.numTokens[i] as number) - 1]).toBe(49_407);
+    }
+    expect([batch.epoch, batch.indexInEpoch, next.indexInEpoch]).toEqual([0, 0, 12]);
+  });
+
+  it('are the same for any number of workers and any prefetch', async () => {
+    const expected = await take(await open(), 30); // more than two epochs
+    for (const [workers, prefetch] of [
+      [1, 1],
+      [2, 4],
+      [3, 2],
+    ] as const) {
+      expect(await take(await open({ workers, prefetch }), 30)).toEqual(expected);
+    }
+    expect(expected.map(({ epoch }) => epoch)).toEqual(
+      Array.from({ length: 30 }, (_, i) => Math.floor(i / 13)),
+    );
+  });
+
+  it('change with seed and epoch', async () => {
+    const [a] = await take(await open(), 1);
+    const [b] = await take(await open({ seed: 6 }), 1);
+    expect(b?.keys).not.toEqual(a?.keys);
+    const [first, , second] = await take(await open({ batchSize: 80, shuffle: false }), 3);
+    expect(second?.keys).toEqual(first?.keys);
+    expect(second?.kinds).not.toEqual(first?.kinds);
+    expect(second?.images).not.toEqual(first?.images);
+  });
+
+  it('hold every key once per epoch, and end after the epochs', async () => {
+    const loader = await open({ dropLast: false, epochs: 2, workers: 1 });
+    const batches = await all(loader);
+    for (const epoch of [0, 1]) {
+      const keys = batches.filter((batch) => batch.epoch === epoch).flatMap((batch) => batch.keys);
+      expect(keys).toHaveLength(160);
+      expect(new Set(keys).size).toBe(160);
+    }
+    expect(batches.map(({ keys }) => keys.length).filter((length) => length !== 12)).toEqual([4, 4]);
+    await expect(loader.next()).rejects.toThrow('There is no further batch: all 2 epochs were handed out.');
+  });
+
+  it('drop the samples that do not fill the last one', async () => {
+    const batches = await all(await open({ epochs: 2 }));
+    expect(batches.map(({ keys }) => keys.length)).toEqual(Array(26).fill(12));
+  });
+
+  it('count what the context cuts off', async () => {
+    const batch = await (await open({ contextLength: 8 })).next();
+    const long = [...batch.numTokens].filter((n) => n > 8).length;
+    expect(long).toBeGreaterThan(0);
+    expect(batch.truncated).toBe(long);
+  });
+});
+
+describe('samples that cannot be used', () => {
+  const broken = [3, 50, 51, 52, 53, 120];
+
+  it('are skipped and replaced by those that follow', async () => {
+    const spoilt = spoil(broken, { image: Uint8Array.of(1, 2, 3) });
+    const seen: [string, string][] = [];
+    const options = { source: new MemorySource(spoilt), maxSkipRatio: 0.1, dropLast: false, epochs: 1 };
+    const batches = await all(await open({ ...options, onSkip: (reason, key) => seen.push([reason, key]) }));
+    const sound = await all(await open({ dropLast: false, epochs: 1 }));
+    const expected = sound
+      .flatMap(({ keys }) => keys)
+      .filter((key) => !broken.includes(Number(key.slice(1))));
+    expect(batches.flatMap(({ keys }) => keys)).toEqual(expected);
+    expect(batches.slice(0, -1).every(({ keys }) => keys.length === 12)).toBe(true);
+    expect(seen.map(([, key]) => key).sort()).toEqual(broken.map((i) => `k${i}`).sort());
+    expect(seen[0]?.[0]).toMatch(/^Image "k\d+": expected JPEG, PNG/);
+    expect(batches.flatMap(({ skipped }) => skipped).map(({ reason, key }) => [reason, key])).toEqual(seen);
+    expect(await all(await open({ ...options, source: new MemorySource(spoilt), workers: 2 }))).toEqual(
+      batches,
+    );
+  });
+
+  it.each([
+    ['no caption', { alt: '', ssc: null }],
+    ['no image', { image: null }],
+    ['no key', { key: null }],
+  ])('are counted by reason: %s', async (reason, how) => {
+    const loader = await open({ source: new MemorySource(spoil([7], how)), batchSize: 150 });
+    const batch = await loader.next();
+    const later = await loader.next();
+    const key = reason === 'no key' ? 'row 7' : 'k7';
+    expect([...batch.skipped, ...later.skipped].filter((skip) => skip.key === key)[0]).toEqual({
+      key,
+      reason,
+    });
+    expect(batch.keys).not.toContain('k7');
+  });
+
+  it('stop the loader when they are too many, with reasons and keys', async () => {
+    const source = new MemorySource(spoil(broken, { image: Uint8Array.of() }));
+    const loader = await open({ source, batchSize: 10, shuffle: false });
+    // The hundredth sample is in the tenth batch: only from there on a share means something.
+    const batches = await take(loader, 9);
+    expect(batches.flatMap(({ skipped }) => skipped)).toHaveLength(5);
+    const message =
+      '5 of 100 samples had to be skipped, more than the allowed share of 0.01. They are k3 (no image), ' +
+      'k50 (no image), k51 (no image), k52 (no image), k53 (no image).';
+    await expect(loader.next()).rejects.toThrow(message);
+    await expect(loader.next()).rejects.toThrow(message);
+    await expect(loader.next()).rejects.toThrow(DataError);
+  });
+
+  it('stop a short epoch at its end', async () => {
+    const short = spoil([3], { image: null }).slice(0, 50);
+    const loader = await open({ source: new MemorySource(short), batchSize: 20 });
+    await take(loader, 2);
+    await expect(loader.next()).rejects.toThrow('1 of 50 samples had to be skipped');
+  });
+
+  it('may leave too few for one batch', async () => {
+    const source = new MemorySource(spoil([1, 2, 3], { image: null }));
+    await expect((await open({ source, batchSize: 160, maxSkipRatio: 1 })).next()).rejects.toThrow(
+      'Epoch 0 filled no batch: 157 of 160 samples can be used, a batch takes 160.',
+    );
+  });
+});
+
+describe('state', () => {
+  it('continues in mid-epoch and over the end of an epoch, with other workers', async () => {
+    const source = () => new MemorySource(spoil([9, 77], { image: null }));
+    const options = { maxSkipRatio: 0.05 };
+    const expected = await take(await open({ ...options, source: source() }), 30);
+    for (const stop of [1, 7, 12, 13, 14, 26]) {
+      const first = await open({ ...options, source: source(), workers: 1, prefetch: 3 });
+      await take(first, stop);
+      const resumeFrom = JSON.parse(JSON.stringify(first.state()));
+      await first.close();
+      const second = await open({ ...options, source: source(), workers: 2, resumeFrom });
+      expect(second.state()).toEqual(resumeFrom);
+      expect(await take(second, 30 - stop)).toEqual(expected.slice(stop));
+    }
+  });
+
+  it('counts samples handed out, skipped ones included, not those prepared', async () => {
+    const source = new MemorySource(spoil([2], { image: null }));
+    const loader = await open({ source, shuffle: false });
+    expect(loader.state()).toMatchObject({ epoch: 0, position: 0, seed: 5 });
+    await loader.next();
+    expect(loader.state()).toMatchObject({ epoch: 0, position: 13 });
+    await take(loader, 13);
+    expect(loader.state()).toMatchObject({ epoch: 1, position: 13 });
+  });
+
+  it('continues with another batch size', async () => {
+    const first = await open();
+    const [a] = await take(first, 1);
+    const second = await open({ resumeFrom: first.state(), batchSize: 20 });
+    const [b] = await take(second, 1);
+    const [whole] = await take(await open({ batchSize: 32 }), 1);
+    expect([...(a as Batch).keys, ...(b as Batch).keys]).toEqual(whole?.keys);
+  });
+
+  it.each<[string, Partial<LoaderOptions>, string]>([
+    ['mix', { captions: { alt: 1 } }, 'caption mix: was {"alt":0.5,"ssc":0.5}, is {"alt":1}'],
+    ['image size', { imageSize: 10 }, 'imageSize: was 8, is 10'],
+    ['transform', { transform: 'eval' }, 'transform: was "train", is "eval"'],
+    ['seed', { seed: 9 }, 'seed: was 5, is 9'],
+  ])('of another %s is refused', async (_, change, message) => {
+    const resumeFrom = (await open()).state();
+    const attempt = open({ ...change, resumeFrom });
+    await expect(attempt).rejects.toThrow(message);
+    await expect(attempt).rejects.toThrow(CheckpointError);
+  });
+
+  it('of other data, or beyond the data, is refused', async () => {
+    const resumeFrom = (await open()).state();
+    await expect(open({ source: new MemorySource(rows, 'other'), resumeFrom })).rejects.toThrow(
+      'data set (files or split): was "rows-160", is "other"',
+    );
+    await expect(open({ resumeFrom: { ...resumeFrom, position: 161 } })).rejects.toThrow(
+      'epoch 0, sample 161 does not exist',
+    );
+    await expect(open({ resumeFrom: { ...resumeFrom, fingerprint: 'x' } })).rejects.toThrow('not readable');
+  });
+});
+
+describe('options', () => {
+  it.each<[Partial<LoaderOptions>, string]>([
+    [{ batchSize: 0 }, 'batchSize must be an integer of at least 1, found 0.'],
+    [{ workers: -1 }, 'workers must be an integer of at least 0, found -1.'],
+    [{ prefetch: 0 }, 'prefetch must be an integer of at least 1, found 0.'],
+    [{ contextLength: 1 }, 'contextLength must be an integer of at least 2, found 1.'],
+    [{ maxSkipRatio: 2 }, 'maxSkipRatio must be from 0 to 1, found 2.'],
+    [{ captions: { alt: 0.4, ssc: 0.5 } }, 'sum to 0.9'],
+    [
+      { captions: { alt: 0.5, dsc: 0.5 } },
+      "memory has no column 'dsc'. Its columns are key, image, alt, ssc.",
+    ],
+    [{ batchSize: 161 }, 'batchSize is 161, but memory has only 160 rows'],
+  ])('%o is refused', async (change, message) => {
+    const attempt = open(change);
+    await expect(attempt).rejects.toThrow(message);
+    await expect(attempt).rejects.toThrow(ConfigError);
+  });
+
+  it('need a source with keys, images and rows', async () => {
+    const captions = { alt: 1 };
+    await expect(open({ source: new MemorySource([{ key: 'a', alt: 'b' }]), captions })).rejects.toThrow(
+      "memory has no column 'image'",
+    );
+    await expect(open({ source: new MemorySource([]), captions })).rejects.toThrow("no column 'alt'");
+    const empty = Object.assign(new MemorySource(rows), { numRows: 0 });
+    await expect(open({ source: empty })).rejects.toThrow('memory is empty: it has 0 rows.');
+  });
+});
+
+describe('a loader', () => {
+  it('works ahead by its prefetch and no further', async () => {
+    for (const workers of [0, 2]) {
+      const source = new MemorySource(
+        Array.from({ length: 4000 }, (_, i) => ({ ...rows[i % 160], key: `${i}` }) as Row),
+      );
+      const loader = await open({ source, workers, batchSize: 16, prefetch: 3 });
+      const handedOut = 6;
+      await take(loader, handedOut);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const capacity = workers === 0 ? 2 : 5;
+      expect(source.numRead).toBe(16 * (handedOut + 3 + capacity));
+    }
+  });
+
+  it('closes in mid-epoch with work under way, and then refuses', async () => {
+    for (const workers of [0, 2]) {
+      const source = new MemorySource(rows);
+      const loader = await open({ source, workers, imageSize: 64 });
+      await loader.next();
+      const pending = loader.next();
+      const refused = expect(pending).rejects.toThrow('The loader was closed.');
+      await loader.close();
+      await loader.close();
+      await refused;
+      await expect(loader.next()).rejects.toThrow('The loader was closed.');
+      expect(source.closed).toBe(false); // it is the caller's
+      const read = source.numRead;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(source.numRead).toBe(read);
+    }
+  });
+
+  it('reports what its batches were made of', async () => {
+    const loader = await open({ batchSize: 32 });
+    const batches = await take(loader, 3);
+    const kinds = batches.flatMap((batch) => batch.kinds);
+    const lengths = batches.flatMap((batch) => [...batch.numTokens]);
+    const { epoch, step, cumulative } = loader.stats();
+    expect([epoch, step.samples, cumulative.samples]).toEqual([0, 32, 96]);
+    expect(cumulative.ratios.alt).toBe(kinds.filter((kind) => kind === 'alt').length / 96);
+    expect(cumulative.tokens.max).toBe(Math.max(...lengths));
+    expect(cumulative.tokens.mean).toBeCloseTo(lengths.reduce((a, b) => a + b) / 96, 12);
+  });
+
+  it('passes on the failure of its source', async () => {
+    const source = new MemorySource(rows);
+    source.readRows = async () => {
+      throw new DataError('shard 3 is cut off');
+    };
+    const loader = await open({ source });
+    await expect(loader.next()).rejects.toThrow('shard 3 is cut off');
+    await expect(loader.next()).rejects.toThrow('shard 3 is cut off');
+  });
+});

@@ -1,0 +1,57 @@
+import { expect, it } from 'vitest';
+import { MixRecorder } from '../../../src/data/mix-stats.js';
+
+const nothing = {
+  samples: 0,
+  ratios: {},
+  fallbacks: 0,
+  skips: {},
+  tokens: { mean: 0, p50: 0, p95: 0, max: 0 },
+  truncatedShare: 0,
+};
+
+it('sums up the last batch and its epoch', () => {
+  const recorder = new MixRecorder();
+  expect(recorder.stats()).toEqual({ epoch: 0, step: nothing, cumulative: nothing });
+  recorder.record(
+    {
+      kinds: ['alt', 'ssc', 'alt', 'alt'],
+      numTokens: Int32Array.of(10, 20, 30, 100),
+      truncated: 1,
+      skipped: [
+        { key: 'a', reason: 'no caption' },
+        { key: 'b', reason: 'Image "b" is empty (0 bytes).' },
+        { key: 'c', reason: 'Image "c" is empty (0 bytes).' },
+      ],
+    },
+    0,
+    2,
+  );
+  const first = {
+    samples: 4,
+    ratios: { alt: 0.75, ssc: 0.25 },
+    fallbacks: 2,
+    skips: { 'no caption': 1, 'Image is empty (0 bytes).': 2 },
+    tokens: { mean: 40, p50: 20, p95: 100, max: 100 },
+    truncatedShare: 0.25,
+  };
+  expect(recorder.stats()).toEqual({ epoch: 0, step: first, cumulative: first });
+
+  const plain = { kinds: ['ssc'] as const, numTokens: Int32Array.of(5), truncated: 0, skipped: [] };
+  recorder.record(plain, 0, 0);
+  const step = { ...nothing, samples: 1, ratios: { ssc: 1 }, tokens: { mean: 5, p50: 5, p95: 5, max: 5 } };
+  expect(recorder.stats()).toEqual({
+    epoch: 0,
+    step,
+    cumulative: {
+      ...first,
+      samples: 5,
+      ratios: { alt: 0.6, ssc: 0.4 },
+      tokens: { mean: 33, p50: 20, p95: 100, max: 100 },
+      truncatedShare: 0.2,
+    },
+  });
+
+  recorder.record(plain, 1, 0);
+  expect(recorder.stats()).toEqual({ epoch: 1, step, cumulative: step });
+});
