@@ -1,7 +1,9 @@
 /** The command line: every command of `capstan`. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { registerData } from './commands/data.js';
 import { registerDoctor } from './commands/doctor.js';
+import { registerEval } from './commands/eval.js';
 import { registerReport } from './commands/report.js';
 import { registerTrain } from './commands/train.js';
 
@@ -14,7 +16,9 @@ export function createProgram(): Command {
     .description(description)
     .version(version)
     .showHelpAfterError('(--help lists what there is)');
+  registerData(program);
   registerTrain(program);
+  registerEval(program);
   registerReport(program);
   registerDoctor(program);
   return program;

@@ -46,8 +46,6 @@ export class TrainProgress {
       format: '{bar} {value}/{total}  {numbers}',
       barsize: 24,
       hideCursor: true,
-      // The caller's messages go to the same terminal; redrawing by itself keeps the process alive.
-      noTTYOutput: false,
     });
     this.#bar.start(totalSteps, firstStep, { numbers: 'compiling the first step' });
   }
