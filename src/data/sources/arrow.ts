@@ -9,6 +9,7 @@
  * Source: https://arrow.apache.org/docs/format/Columnar.html (encapsulated messages; file format).
  */
 import { CompressionType, compressionRegistry, type RecordBatch, tableFromIPC } from 'apache-arrow';
+import { Footer } from 'apache-arrow/ipc/metadata/file';
 import { Message } from 'apache-arrow/ipc/metadata/message';
 import { decompressZstd } from 'hyparquet-compressors';
 import lz4 from 'lz4js';
@@ -88,7 +89,7 @@ async function findBatches(
   size: number,
   isFile: boolean,
 ): Promise<{ prefix: Uint8Array[]; batches: Batch[]; numRows: number }> {
-  let prefix: Uint8Array[] = [];
+  let prefix: Uint8Array[] = isFile ? await missingSchema(path, size) : [];
   const batches: Batch[] = [];
   let numRows = 0;
   for (let offset = isFile ? 8 : 0; offset + 8 <= size; ) {
@@ -116,6 +117,32 @@ async function findBatches(
     offset += length;
   }
   return { prefix, batches, numRows };
+}
+
+/**
+ * apache-arrow's JavaScript file writer leaves out the schema message that the format wants first; the
+ * schema is in the footer too. Returns it as that message if it is missing.
+ */
+async function missingSchema(path: string, size: number): Promise<Uint8Array[]> {
+  const head = await readBytes(path, 8, Math.min(HEAD_BYTES, size - 8));
+  const view = new DataView(head.buffer);
+  const headLength = view.getInt32(4, true);
+  if (headLength > 0 && headLength <= head.length - 8) {
+    if (Message.decode(head.subarray(8, 8 + headLength)).isSchema()) return [];
+  } else if (headLength !== 0) {
+    return []; // a schema longer than the piece, which no other message's head is
+  }
+  const footerLength = new DataView((await readBytes(path, size - 10, 4)).buffer).getInt32(0, true);
+  if (footerLength <= 0 || footerLength > size - 18) {
+    throw cutOff(path, 'the length of the footer before its end', `${footerLength}`);
+  }
+  const footer = Footer.decode(await readBytes(path, size - 10 - footerLength, footerLength));
+  const schema = Message.encode(Message.from(footer.schema));
+  const message = new Uint8Array(8 + Math.ceil(schema.length / 8) * 8);
+  new DataView(message.buffer).setUint32(0, CONTINUATION, true);
+  new DataView(message.buffer).setInt32(4, message.length - 8, true);
+  message.set(schema, 8);
+  return [message];
 }
 
 class ArrowShard implements Shard {

@@ -16,12 +16,21 @@ import {
   Struct,
   Utf8,
 } from 'apache-arrow';
+import { Message } from 'apache-arrow/ipc/metadata/message';
 import parquet from 'parquetjs-lite';
 import type { Column, Row } from '../schema.js';
 
 function arrowType({ type }: Column): DataType {
   if (type === 'binary') return new Binary();
   return type === 'string' ? new Utf8() : new List(new Field('item', new Utf8(), true));
+}
+
+/** The library's file writer leaves out the schema message, without which a file cannot be read as a stream. */
+class FileWriter extends RecordBatchFileWriter {
+  protected override _writeSchema(schema: Schema): this {
+    super._writeSchema(schema);
+    return this._writeMessage(Message.from(schema));
+  }
 }
 
 /** Writes rows as an uncompressed Arrow IPC file with a record batch for every `groupRows` rows. */
@@ -32,7 +41,7 @@ export async function writeArrow(
   groupRows: number,
 ): Promise<void> {
   const schema = new Schema(columns.map((column) => new Field(column.name, arrowType(column), true)));
-  const writer = new RecordBatchFileWriter();
+  const writer = new FileWriter();
   writer.reset(undefined, schema);
   for (let start = 0; start < rows.length; start += groupRows) {
     const group = rows.slice(start, start + groupRows);
