@@ -5,39 +5,12 @@ import { train } from '../../train/run.js';
 import { describeRun } from '../describe-run.js';
 import { inLoopEvaluators } from '../evaluators.js';
 import { print, printError } from '../printer.js';
+import { abortOnSignals } from '../signals.js';
 
 interface TrainFlags {
   readonly set: string[];
   readonly resume: string;
   readonly dryRun?: boolean;
-}
-
-/** Exit codes as shells give them for a process ended by the signal. */
-const SIGNAL_EXIT = { SIGINT: 130, SIGTERM: 143 } as const;
-
-/** Aborts on the first signal; a second one ends the process at once. */
-function abortOnSignals(): {
-  signal: AbortSignal;
-  received: () => keyof typeof SIGNAL_EXIT | undefined;
-  stop: () => void;
-} {
-  const controller = new AbortController();
-  let received: keyof typeof SIGNAL_EXIT | undefined;
-  const onSignal = (name: NodeJS.Signals): void => {
-    const known = name as keyof typeof SIGNAL_EXIT;
-    if (received) process.exit(SIGNAL_EXIT[known]);
-    received = known;
-    printError(`\n${name}: finishing the step, then saving. Once more to leave at once, without saving.`);
-    controller.abort();
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  return {
-    signal: controller.signal,
-    received: () => received,
-    stop: () => {
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    },
-  };
 }
 
 export function registerTrain(program: Command): void {
@@ -81,8 +54,8 @@ export function registerTrain(program: Command): void {
           `Stopped after step ${result.step}; saved ${result.checkpoint}. ` +
             `Go on with: capstan train ${path} --resume auto${flags.set.map((s) => ` --set ${s}`).join('')}`,
         );
-        const name = signals.received();
-        if (name) process.exitCode = SIGNAL_EXIT[name];
+        const exitCode = signals.exitCode();
+        if (exitCode !== undefined) process.exitCode = exitCode;
       } finally {
         signals.stop();
       }

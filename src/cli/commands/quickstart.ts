@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { print, printError } from '../printer.js';
+import { formatSummary, runQuickstart } from '../quickstart/quickstart.js';
+import { QuickstartStopped, quickstartWork } from '../quickstart/work.js';
+import { abortOnSignals } from '../signals.js';
+
+interface QuickstartFlags {
+  readonly seeds: number;
+  readonly data: string;
+  readonly out: string;
+}
+
+function seedCount(text: string): number {
+  if (/^[1-9]\d?$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected a whole number from 1 to 99.');
+}
+
+/** Adds `capstan quickstart`: from nothing to a report. */
+export function registerQuickstart(program: Command): void {
+  program
+    .command('quickstart')
+    .description('from nothing: fetch the engine, build the data, train a small CLIP, evaluate it, report')
+    .option('--seeds <number>', 'how many seeds to train; their spread is reported', seedCount, 3)
+    .option('--data <dir>', 'the emoji data set; built if absent', 'data/emoji')
+    .option('--out <dir>', 'where the runs, the report and the summary go', 'runs/quickstart')
+    .action(async ({ seeds, data, out }: QuickstartFlags) => {
+      const signals = abortOnSignals();
+      try {
+        const work = quickstartWork({
+          dataDir: data,
+          outDir: out,
+          say: printError,
+          progress: process.stderr,
+          signal: signals.signal,
+        });
+        const summary = await runQuickstart(work, {
+          outDir: out,
+          seeds: Array.from({ length: seeds }, (_, seed) => seed),
+          say: printError,
+        });
+        print(`\n${formatSummary(summary)}\n\n${join(out, 'report.html')}\n${join(out, 'summary.json')}`);
+      } catch (error) {
+        if (!(error instanceof QuickstartStopped)) throw error;
+        printError('Stopped; what is done is saved. The same command goes on from here.');
+        process.exitCode = signals.exitCode() ?? 1;
+      } finally {
+        signals.stop();
+      }
+    });
+}

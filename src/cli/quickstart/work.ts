@@ -1,0 +1,161 @@
+/** The quickstart's phases on the real thing; each leaves alone what an earlier run has finished. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { SingleBar } from 'cli-progress';
+import { dumpConfig, loadConfig } from '../../config/load.js';
+import type { TrainConfig } from '../../config/schema.js';
+import { buildEmoji } from '../../data/datasets/emoji/build.js';
+import { readManifest } from '../../data/datasets/manifest.js';
+import { type DoctorReport, examine } from '../../engine/doctor.js';
+import { findLibrary } from '../../engine/library.js';
+import { ConfigError, EngineError } from '../../errors.js';
+import { readRun } from '../../report/index.js';
+import { newestCheckpoint } from '../../train/checkpoint.js';
+import { train } from '../../train/run.js';
+import { runPaths } from '../../train/run-folder.js';
+import { RunEvaluation } from '../evaluate-run.js';
+import { inLoopEvaluators } from '../evaluators.js';
+import type { PhaseResult } from './phases.js';
+import type { MachineFacts, QuickstartWork } from './quickstart.js';
+
+const CONFIG = fileURLToPath(new URL('../../../configs/quickstart.yaml', import.meta.url));
+const SPLIT = 'test';
+const CLASS_COLUMNS = ['label', 'subgroup'];
+const TEMPLATES = 'emoji';
+
+/** The signal came: what is done so far is saved, and the same command goes on from there. */
+export class QuickstartStopped extends Error {}
+
+export interface QuickstartWorkOptions {
+  readonly dataDir: string;
+  readonly outDir: string;
+  readonly say: (line: string) => void;
+  readonly progress: NodeJS.WritableStream;
+  readonly signal: AbortSignal;
+}
+
+const nothing: PhaseResult<void> = { value: undefined, worked: false };
+const worked: PhaseResult<void> = { value: undefined, worked: true };
+
+/** The phases' work. Errors are those of the engine, the data, training and evaluation. */
+export function quickstartWork({
+  dataDir,
+  outDir,
+  say,
+  progress,
+  signal,
+}: QuickstartWorkOptions): QuickstartWork {
+  const configOf = (seed: number): Promise<TrainConfig> =>
+    loadConfig(CONFIG, [
+      `data.path=${JSON.stringify(dataDir)}`,
+      `train.seed=${seed}`,
+      `run.dir=${JSON.stringify(outDir)}`,
+      `run.name=seed-${seed}`,
+    ]);
+  return {
+    engine: () => startOrExplain(say),
+    async data() {
+      if ((await readManifest(dataDir)) !== undefined) return nothing;
+      const bar = new SingleBar({
+        format: 'drawing {bar} {value}/{total}, {eta_formatted} left',
+        stream: progress,
+        clearOnComplete: true,
+      });
+      try {
+        await buildEmoji({
+          out: dataDir,
+          signal,
+          onProgress: (done, total) => {
+            if (done === 1) bar.start(total, 0);
+            bar.update(done);
+          },
+        });
+      } catch (error) {
+        if (signal.aborted) throw new QuickstartStopped();
+        throw error;
+      } finally {
+        bar.stop();
+      }
+      return worked;
+    },
+    async train(seed, runDir) {
+      const config = await configOf(seed);
+      if (await isTrained(config, runDir)) return nothing;
+      const { finished } = await train(config, {
+        resume: 'auto',
+        evaluators: () => inLoopEvaluators(config),
+        inform: say,
+        progress,
+        signal,
+      });
+      if (!finished) throw new QuickstartStopped();
+      return worked;
+    },
+    async evaluate(runDir) {
+      if (await isEvaluated(runDir)) return nothing;
+      if (signal.aborted) throw new QuickstartStopped();
+      const evaluation = await RunEvaluation.open(runDir, { split: SPLIT, warn: say });
+      try {
+        for (const classes of CLASS_COLUMNS) await evaluation.zeroShot(classes, TEMPLATES);
+        await evaluation.retrieval();
+      } finally {
+        evaluation.dispose();
+      }
+      return worked;
+    },
+  };
+}
+
+/** Fetches and starts the engine and says what it runs on. @throws EngineError with what is wrong and its cure */
+async function startOrExplain(say: (line: string) => void): Promise<PhaseResult<MachineFacts>> {
+  const wasThere = (await findLibrary({ device: 'auto' })) !== undefined;
+  const report = await examine({ fetch: true });
+  const described = report.problems.map(({ severity, what, cure }) => `${severity}: ${what} ${cure}`.trim());
+  if (!report.usable) {
+    throw new EngineError(`The engine cannot run here.\n${described.join('\n')}`);
+  }
+  for (const line of described) say(line);
+  return { value: factsOf(report), worked: !wasThere };
+}
+
+function factsOf({ cpu, memory, versions, platform, devices }: DoctorReport): MachineFacts {
+  return {
+    processor: cpu.model,
+    cores: cpu.usableCores,
+    memoryGiB: Math.round((memory.totalBytes / 2 ** 30) * 10) / 10,
+    platform,
+    devices: devices.map(({ name }) => name).join(', '),
+    node: versions.node,
+    tensorflow: versions.tensorflow ?? 'unknown',
+    capstan: versions.capstan,
+  };
+}
+
+/**
+ * Whether the run is at its last step already.
+ *
+ * @throws ConfigError if it was trained with another configuration: it is neither gone on with nor replaced.
+ */
+async function isTrained(config: TrainConfig, runDir: string): Promise<boolean> {
+  const paths = runPaths(runDir);
+  if (!existsSync(paths.config)) return false;
+  if ((await readFile(paths.config, 'utf8')) !== dumpConfig(config)) {
+    throw new ConfigError(
+      `${runDir} was trained with another configuration than the quickstart's is now. Delete it, or choose another --out.`,
+    );
+  }
+  const newest = await newestCheckpoint(paths.checkpoints, () => {});
+  return newest !== undefined && newest.state.step === config.train.steps;
+}
+
+/** Whether all evaluations of the run's last step are there. */
+async function isEvaluated(runDir: string): Promise<boolean> {
+  const { metrics, zeroShot, retrieval } = await readRun(runDir);
+  const last = metrics.at(-1)?.step;
+  const current = ({ step, split }: { step: number; split: string }) => step === last && split === SPLIT;
+  return (
+    CLASS_COLUMNS.every((column) => zeroShot.some((file) => file.classes === column && current(file))) &&
+    retrieval.some(current)
+  );
+}
