@@ -5,7 +5,6 @@ import { registerData } from './commands/data.js';
 import { registerDoctor } from './commands/doctor.js';
 import { registerEval } from './commands/eval.js';
 import { registerQuickstart } from './commands/quickstart.js';
-import { registerQuickstart } from './commands/quickstart.js';
 import { registerReport } from './commands/report.js';
 import { registerTrain } from './commands/train.js';
 
@@ -18,7 +17,6 @@ export function createProgram(): Command {
     .description(description)
     .version(version)
     .showHelpAfterError('(--help lists what there is)');
-  registerQuickstart(program);
   registerQuickstart(program);
   registerData(program);
   registerTrain(program);
