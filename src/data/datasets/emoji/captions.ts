@@ -138,7 +138,7 @@ export function captionsOf(
       ? `No other colour than ${others} stands out in the drawing itself.`
       : `Smaller parts of it are ${listOf(more)}, set off against the ${main} that covers most of the shape.`,
     `The art is ${one(['simple and friendly', 'clean and plain', 'clear and cheerful'])}, with ${looks[style.name] ?? 'simple shapes'}, like ${one(['an emoji in a chat', 'a sticker', 'an icon in an app'])}.`,
-    `${one(['Around it there is', 'On all sides there is'])} ${scene.side > 70 ? 'only a narrow margin' : 'a wide empty margin'}, and nothing else, neither text nor a second object, appears in the square picture.`,
+    `${one(['Around it there is', 'On all sides there is'])} ${scene.side > 70 ? 'only a narrow margin' : 'a wide empty margin'}, and nothing else at all appears anywhere in the square picture.`,
     `${one(['As a whole', 'Taken together'])}, the image reads as ${withArticle(concept.group === 'flags' ? 'flag' : 'single small sign')} about ${concept.group.replace('&', 'and')}, easy to recognise at a glance.`,
   ];
   const dense = [dsc, ...detail].join(' ');
