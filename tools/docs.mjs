@@ -29,7 +29,17 @@ async function apiPages() {
       entryPoints: [join(root, 'src/index.ts')],
       tsconfig: join(root, 'tsconfig.build.json'),
       plugin: ['typedoc-plugin-markdown'],
-      router: 'kind',
+      out,
+      // The build has checked the types.
+      skipErrorChecking: true,
+      outputFileStrategy: 'modules',
+      entryFileName: 'README',
+      parametersFormat: 'table',
+      interfacePropertiesFormat: 'table',
+      classPropertiesFormat: 'table',
+      typeAliasPropertiesFormat: 'table',
+      propertyMembersFormat: 'table',
+      useCodeBlocks: true,
       readme: 'none',
       disableSources: true,
       excludeExternals: true,
@@ -37,12 +47,11 @@ async function apiPages() {
       hidePageHeader: true,
       hideBreadcrumbs: true,
       logLevel: 'Warn',
-      treatWarningsAsErrors: false,
       validation: { notExported: false, invalidLink: true },
     });
     const project = await app.convert();
     if (!project) throw new Error('typedoc could not read src/index.ts');
-    await app.generateDocs(project, out);
+    await app.generateOutputs(project);
     return filesIn(out);
   } finally {
     rmSync(out, { recursive: true, force: true });

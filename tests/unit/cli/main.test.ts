@@ -1,0 +1,75 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import packageJson from '../../../package.json' with { type: 'json' };
+import { cliMarkdown } from '../../../src/cli/docs.js';
+import { createProgram } from '../../../src/cli/program.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'capstan-cli-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+function capstan(args: string[], env: Record<string, string> = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/cli/main.js', ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });
+  return { status, stdout, stderr };
+}
+
+describe('capstan', () => {
+  it('has the commands, and the version of the package', () => {
+    const names = createProgram().commands.map((command) => command.name());
+    expect(names).toEqual(['quickstart', 'data', 'train', 'eval', 'report', 'doctor']);
+    expect(createProgram().version()).toBe(packageJson.version);
+  });
+
+  it('ends with 2 and the message alone when the configuration is wrong', () => {
+    const path = join(dir, 'bad.yaml');
+    writeFileSync(
+      path,
+      'task: clip\ndata: { path: x, captions: { alt: 0.5, ssc: 0.6 } }\ntrain: { batchSize: 8, steps: many, lrr: 1 }\nrun: { name: a }\n',
+    );
+    const { status, stdout, stderr } = capstan(['train', path]);
+    expect(stdout).toBe('');
+    expect(stderr).toBe(
+      `error: ${path}: 3 problems in the configuration.
+  ${path}:2: data.captions is {"alt":0.5,"ssc":0.6}; it must add up to 1, and adds up to 1.1
+  ${path}:3: train.steps is "many"; it must be a number
+  ${path}:3: train.lrr is not a known key (its value: 1); did you mean 'lr'?
+`,
+    );
+    expect(status).toBe(2);
+  });
+
+  it('shows the stack when asked to', () => {
+    const { status, stderr } = capstan(['train', join(dir, 'none.yaml')], { CAPSTAN_DEBUG: '1' });
+    expect(stderr).toMatch(/^ConfigError: .*none\.yaml: there is no such configuration\.\n {4}at /);
+    expect(stderr).toContain('Caused by: Error: ENOENT');
+    expect(status).toBe(2);
+  });
+
+  it('ends with 1 for what is wrong elsewhere', () => {
+    const { status, stderr } = capstan(['report', dir]);
+    expect(stderr).toContain('no run folder; expected a config.yaml');
+    expect(stderr).not.toContain('    at ');
+    expect(status).toBe(1);
+  });
+
+  it('knows a misspelt command', () => {
+    const { status, stderr } = capstan(['trian']);
+    expect(stderr).toContain('Did you mean train?');
+    expect(status).toBe(1);
+  });
+});
+
+describe('cliMarkdown', () => {
+  it('holds the help of every command and of those below it', () => {
+    const text = cliMarkdown(createProgram());
+    expect(text).toContain('## capstan\n');
+    expect(text).toContain('### capstan train\n');
+    expect(text).toContain('#### capstan eval zero-shot\n');
+    expect(text).toContain('--set <path=value>');
+  });
+});
