@@ -10,7 +10,7 @@ import { type Batch, BatchBuilder, type BatchShape } from './batch.js';
 import { openSource } from './datasets/open.js';
 import { checkResume, type LoaderState, loaderFingerprint } from './loader-state.js';
 import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
-import { validateMix } from './mixing.js';
+import { type CaptionMix, validateMix } from './mixing.js';
 import { type Sample, SampleStream, type Segment } from './sample-stream.js';
 import type { Source } from './sources/source.js';
 import { createDecoder, type Decoder } from './worker-pool.js';
@@ -27,7 +27,7 @@ export interface LoaderOptions {
   /** Of a path: which format to open, if there are several. */
   readonly format?: 'arrow' | 'parquet';
   /** Share of each caption kind; they sum to 1. */
-  readonly captions: Readonly<Record<string, number>>;
+  readonly captions: CaptionMix;
   readonly batchSize: number;
   /** Pixels of a side. */
   readonly imageSize: number;
@@ -35,7 +35,10 @@ export interface LoaderOptions {
   readonly seed: number;
   /** `train`: random resized crop. `eval`: resize and centre crop. */
   readonly transform: 'train' | 'eval';
-  /** Decoding threads; 0 decodes in this thread. Default: one fewer than cores, at least 1. */
+  /**
+   * Decoding threads; 0 decodes in this thread. Default: one fewer than cores, at least 1. Node decodes at most
+   * UV_THREADPOOL_SIZE (4 unless set) images at a time in a process; resizing is not bound by it.
+   */
   readonly workers?: number;
   /** Batches prepared ahead. Default 4. */
   readonly prefetch?: number;

@@ -5,6 +5,7 @@
 import { ConfigError } from '../errors.js';
 import { uniform } from '../rng.js';
 import { type CaptionKind, captionKinds, type Row, type Value } from './schema.js';
+import { nearest } from './sources/source.js';
 
 /** Weights of the caption kinds, which sum to 1. */
 export type CaptionMix = Readonly<Partial<Record<CaptionKind, number>>>;
@@ -46,8 +47,9 @@ export function validateMix(
   }
   for (const name of names) {
     if (!isKind(name)) {
+      const near = nearest(name, captionKinds);
       throw new ConfigError(
-        `captions.${name}: no such caption kind; did you mean '${nearestKind(name)}'? ` +
+        `captions.${name}: no such caption kind${near === undefined ? '.' : `; did you mean '${near}'?`} ` +
           `The kinds are ${captionKinds.join(', ')}.`,
       );
     }
@@ -121,24 +123,4 @@ export function drawCaption(
   }
   const at = texts.length === 1 ? 0 : Math.floor(uniform(seed, 'caption item', epoch, key) * texts.length);
   return { kind: kind as CaptionKind, text: texts[at] as string, fallback: kind !== first };
-}
-
-/** The kind that takes the fewest edits to get to. */
-function nearestKind(name: string): CaptionKind {
-  const distances = captionKinds.map((kind) => editDistance(name.toLowerCase(), kind));
-  return captionKinds[distances.indexOf(Math.min(...distances))] as CaptionKind;
-}
-
-/** Levenshtein's distance. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = (previous[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min(substituted, (previous[j] as number) + 1, (current[j - 1] as number) + 1));
-    }
-    previous = current;
-  }
-  return previous[b.length] as number;
 }

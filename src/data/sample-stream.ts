@@ -74,11 +74,6 @@ export class SampleStream {
     this.#position = options.position;
   }
 
-  /** Chunks under way, for tests of the bound. */
-  get numAhead(): number {
-    return this.#ahead.length;
-  }
-
   /** Starts work ahead. */
   prefetch(): void {
     while (!this.#closed && this.#ahead.length < this.#options.decoder.capacity) {

@@ -28,6 +28,7 @@ describe('validateMix', () => {
   it.each([
     [{ altt: 1 }, /captions\.altt: no such caption kind; did you mean 'alt'\? The kinds are alt, ssc/],
     [{ 'dsc-': 1 }, /did you mean 'dsc'/],
+    [{ recaptioned: 1 }, /captions\.recaptioned: no such caption kind\. The kinds are/],
     [{ alt: 0.5, ssc: 0.4 }, /captions \{alt: 0\.5, ssc: 0\.4\} must sum to 1, but sum to 0\.9\./],
     [{ alt: 1.5, ssc: -0.5 }, /captions\.ssc must be a number from 0 to 1, found -0\.5/],
     [{ alt: Number.NaN }, /captions\.alt must be a number from 0 to 1, found NaN/],
