@@ -62,6 +62,8 @@ class ParquetShard implements Shard {
   readonly columns: readonly string[];
   readonly numRows: number;
   readonly #groups: readonly RowGroup[];
+  /** Columns whose values are repeated without a list around them: an empty list there reads as null. */
+  readonly #bareLists: ReadonlySet<string>;
 
   constructor(
     readonly path: string,
@@ -70,7 +72,10 @@ class ParquetShard implements Shard {
     private readonly metadata: FileMetaData,
     private readonly cache: BlockCache,
   ) {
-    this.columns = parquetSchema(metadata).children.map((child) => child.element.name);
+    const fields = parquetSchema(metadata).children.map((child) => child.element);
+    this.columns = fields.map(({ name }) => name);
+    const repeated = fields.filter((field) => field.repetition_type === 'REPEATED');
+    this.#bareLists = new Set(repeated.map(({ name }) => name));
     this.numRows = Number(metadata.num_rows);
     const groups: RowGroup[] = [];
     let firstRow = 0;
@@ -141,7 +146,8 @@ class ParquetShard implements Shard {
         const text = `${this.path}: column '${column}' from row ${group.firstRow} cannot be read (${message(cause)}).`;
         throw new DataError(`${text} Build or copy the shard again.`, { cause });
       }
-      return rows.map((row) => row[column]);
+      const empty = this.#bareLists.has(column) ? [] : null;
+      return rows.map((row) => row[column] ?? empty);
     });
   }
 }

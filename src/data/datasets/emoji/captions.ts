@@ -5,7 +5,7 @@
 import { KeyedRandom } from '../../../rng.js';
 import type { Alt } from './alt.js';
 import type { Concept } from './concepts.js';
-import { nounOf } from './nouns.js';
+import { kindOf, nounOf } from './nouns.js';
 import { drawingColours, type Scene } from './scene.js';
 import type { Drawing, Style } from './styles.js';
 
@@ -57,7 +57,7 @@ function groundOf({ texture, colour, otherColour }: Scene): string {
 function groundSentence({ texture, colour, otherColour }: Scene): string {
   switch (texture) {
     case 'plain':
-      return `The background is one even, pale ${colour} without any pattern`;
+      return `The background is one even, pale ${colour} without any pattern on it`;
     case 'gradient':
       return `The background fades softly from pale ${colour} to pale ${otherColour}`;
     case 'glow':
@@ -74,13 +74,13 @@ function groundSentence({ texture, colour, otherColour }: Scene): string {
 function placeOf({ centre: [x, y] }: Scene): string {
   const across = x < 47.5 ? 'left' : x > 52.5 ? 'right' : '';
   const down = y < 47.5 ? 'upper' : y > 52.5 ? 'lower' : '';
-  if (across === '' && down === '') return 'in the middle of the picture';
+  if (across === '' && down === '') return 'right in the middle of the square picture';
   if (down === '') return `a little to the ${across} of the middle`;
   return across === '' ? `in the ${down} part of the picture` : `toward the ${down} ${across} of the picture`;
 }
 
 function tiltOf({ tilt }: Scene): string {
-  if (Math.abs(tilt) < 3) return 'stands upright';
+  if (Math.abs(tilt) < 3) return 'stands upright without any tilt';
   return `is tilted ${Math.abs(tilt) < 8 ? 'slightly' : 'clearly'} to the ${tilt < 0 ? 'left' : 'right'}`;
 }
 
@@ -116,17 +116,11 @@ export function captionsOf(
   const others = listOf(colours.slice(0, 2).length === 0 ? ['black'] : colours.slice(0, 2));
   const drawingWord = one(['drawing', 'cartoon', 'picture', 'illustration']);
 
-  const ssc = capitalise(
-    one([
-      `${withArticle(drawingWord)} of ${thing} in ${main} on ${groundOf(scene)}.`,
-      `${withArticle(main)} ${noun} drawn as a cartoon on ${groundOf(scene)}.`,
-      `${thing} in ${main}, shown on ${groundOf(scene)}.`,
-    ]),
-  );
+  const ssc = shortCaption(random.int(3), drawingWord, main, scene, [noun, kindOf(concept)]);
 
   const opening = one([
     `This ${drawingWord} shows ${thing} drawn mainly in ${others}.`,
-    `${capitalise(withArticle(drawingWord))} of ${thing} in ${others}.`,
+    `A simple ${drawingWord} of ${thing}, coloured mainly in ${others}.`,
     `The ${drawingWord} is of ${thing}, coloured ${others}.`,
   ]);
   const placing = `It is ${sizeOf(scene)}, sits ${placeOf(scene)} and ${tiltOf(scene)}.`;
@@ -146,6 +140,30 @@ export function captionsOf(
   const added =
     alt.fact === undefined ? '' : ` ${one(['It is', 'The thing shown is', 'This one is'])} ${alt.fact}.`;
   return { ssc, dsc, dense, afc: `${dsc}${added}`, retrieval: retrievalOf(concept, random) };
+}
+
+/** One sentence, in the fullest of its wordings that has at most 13 words and marks, near as many tokens. */
+function shortCaption(
+  form: number,
+  drawingWord: string,
+  colour: string,
+  scene: Scene,
+  nouns: readonly string[],
+): string {
+  const grounds = [groundOf(scene), `a ${scene.colour} background`];
+  let text = '';
+  for (const noun of nouns) {
+    for (const ground of grounds) {
+      const forms = [
+        `${withArticle(drawingWord)} of ${withArticle(noun)} in ${colour} on ${ground}.`,
+        `${withArticle(colour)} ${noun} drawn as a cartoon on ${ground}.`,
+        `${withArticle(noun)} in ${colour}, shown on ${ground}.`,
+      ];
+      text = capitalise(forms[form] as string);
+      if ((text.match(/\p{L}+|\p{N}|[^\s\p{L}\p{N}]+/gu)?.length ?? 0) <= 13) return text;
+    }
+  }
+  return text;
 }
 
 function retrievalOf({ phrase, tags, group, subgroup }: Concept, random: KeyedRandom): string[] {

@@ -110,10 +110,14 @@ const nouns: Readonly<Record<string, string>> = {
 /** The share of concepts that the rule-based captioner names; flags it never names. */
 export const namedShare = 0.6;
 
+/** The kind of thing, as one says it without knowing more. */
+export function kindOf({ subgroup }: Concept): string {
+  return nouns[subgroup] ?? 'object';
+}
+
 /** What the thing is called in synthetic captions: its name, or its kind. The same in all styles. */
 export function nounOf(seed: number, concept: Concept): string {
-  const noun = nouns[concept.subgroup] ?? 'object';
   const named = concept.group !== 'flags' && uniform(seed, concept.hexcode, 'named') < namedShare;
   // The head of the name, without what follows it: 'grinning face' of 'grinning face with big eyes'.
-  return named ? (concept.phrase.split(/ (?:with|showing|of|in|\()/)[0] as string) : noun;
+  return named ? (concept.phrase.split(/ (?:with|showing|of|in|\()/)[0] as string) : kindOf(concept);
 }

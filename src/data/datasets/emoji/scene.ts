@@ -162,6 +162,7 @@ export function colourName(hex: string): string {
   const sector = high === r ? ((g - b) / span + 6) % 6 : high === g ? (b - r) / span + 2 : (r - g) / span + 4;
   const hue = sector * 60;
   if (hue >= 5 && hue < 45 && light < 0.4) return 'brown';
+  if ((hue < 15 || hue >= 335) && light > 0.7) return 'pink';
   return (hueNames.find(([end]) => hue < end) ?? ['', 'red'])[1] as string;
 }
 
