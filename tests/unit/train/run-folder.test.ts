@@ -1,0 +1,79 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { EngineInfo } from '../../../src/engine/index.js';
+import { ConfigError } from '../../../src/errors.js';
+import { claimRunFolder, type RunPaths, runPaths, writeVersions } from '../../../src/train/run-folder.js';
+
+let paths: RunPaths;
+let root = '';
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'run-folder-'));
+  paths = runPaths(join(root, 'sweeps', 'a'));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+/** No process has it: over the largest pid of Linux. */
+const NO_PROCESS = 2 ** 22 + 1;
+
+describe('claimRunFolder', () => {
+  it('makes the folder and holds it until it is given up', async () => {
+    const release = await claimRunFolder(paths, false);
+    await expect(claimRunFolder(paths, true)).rejects.toThrow(
+      new RegExp(`Process ${process.pid} on ${hostname()} trains in .*sweeps.a`),
+    );
+    await release();
+    await (await claimRunFolder(paths, true))();
+  });
+
+  it('refuses a folder that holds a run, unless the run is to go on', async () => {
+    await mkdir(paths.directory, { recursive: true });
+    await writeFile(paths.config, 'task: clip\n');
+    const error = claimRunFolder(paths, false);
+    await expect(error).rejects.toThrow(ConfigError);
+    await expect(error).rejects.toThrow(/holds a run already.*--resume auto.*run\.name/);
+    expect(await readFile(paths.config, 'utf8')).toBe('task: clip\n');
+    await (await claimRunFolder(paths, true))();
+  });
+
+  it('takes over from a process that was killed', async () => {
+    await mkdir(paths.directory, { recursive: true });
+    await writeFile(paths.lock, `${NO_PROCESS}\n${hostname()}\n`);
+    await (await claimRunFolder(paths, true))();
+  });
+
+  it("does not take over from another machine's process, which it cannot see", async () => {
+    await mkdir(paths.directory, { recursive: true });
+    await writeFile(paths.lock, `${NO_PROCESS}\nanother-machine\n`);
+    await expect(claimRunFolder(paths, true)).rejects.toThrow(/on another-machine trains in/);
+  });
+});
+
+describe('writeVersions', () => {
+  it("records what the run's numbers may depend on", async () => {
+    await mkdir(paths.directory, { recursive: true });
+    await writeVersions(
+      paths,
+      {
+        tensorflow: '2.21.0',
+        device: 'cpu',
+        devices: [{ name: '/device:CPU:0', type: 'CPU', memoryBytes: 1 }],
+        threads: 2,
+        library: { directory: 'lib' },
+      } as unknown as EngineInfo,
+      42,
+    );
+    const versions = JSON.parse(await readFile(paths.versions, 'utf8')) as Record<string, unknown>;
+    const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
+    expect(versions).toMatchObject({
+      capstan: version,
+      node: process.version,
+      tensorflow: '2.21.0',
+      device: 'cpu',
+      devices: ['CPU /device:CPU:0'],
+      threads: 2,
+      seed: 42,
+    });
+  });
+});
