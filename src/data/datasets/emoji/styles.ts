@@ -14,17 +14,17 @@ export interface Style {
 }
 
 /**
- * The styles and their splits. Training has the three largest sets of today's vendors. Test has the style
- * that is drawn most differently, OpenMoji with its black outlines, and EmojiOne, an older hand at the same
- * shaded look as the training styles: the far and the near case of unseen art. Validation has FxEmoji, whose
- * thousand drawings would leave a test of all labels the most holes.
+ * The styles and their splits. Training has three ways of drawing: shaded (Noto), flat (Fluent) and black outline
+ * (OpenMoji). Test has Twemoji, which draws every concept, and EmojiOne, older art at another level of detail:
+ * no picture of either is ever trained on. Validation has FxEmoji, whose thousand drawings would leave a test of
+ * all labels the most holes.
  */
 export const styles: readonly Style[] = [
   { name: 'noto', title: 'Noto', split: 'train' },
-  { name: 'twemoji', title: 'Twemoji', split: 'train' },
+  { name: 'twemoji', title: 'Twemoji', split: 'test' },
   { name: 'fluent-emoji-flat', title: 'Fluent', split: 'train' },
   { name: 'fxemoji', title: 'FxEmoji', split: 'val' },
-  { name: 'openmoji', title: 'OpenMoji', split: 'test' },
+  { name: 'openmoji', title: 'OpenMoji', split: 'train' },
   { name: 'emojione', title: 'EmojiOne', split: 'test' },
 ];
 
