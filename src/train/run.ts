@@ -151,6 +151,7 @@ async function trainIn(
   await writeVersions(paths, engineInfo(), training.seed);
   const logger = new TrainLogger(paths.directory, {
     totalSteps: steps,
+    logEvery: training.logEvery,
     ...(checkpoint ? { resumeStep: checkpoint.state.step } : {}),
     ...(options.progress ? { progress: options.progress } : {}),
   });
