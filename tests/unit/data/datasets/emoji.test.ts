@@ -39,7 +39,7 @@ describe('the emoji data set', () => {
     expect(manifest.rows).toBe(rows.length);
     expect(Object.values(manifest.splits).reduce((a, b) => a + b)).toBe(rows.length);
     expect(manifest.styles.openmoji).toMatchObject({
-      split: 'test',
+      split: 'train',
       images: 12,
       missing: 0,
       licence: 'CC-BY-SA-4.0',
