@@ -35,24 +35,6 @@ function listOf(words: readonly string[]): string {
   return words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-/** The ground in a few words, after 'on'. */
-function groundOf({ texture, colour, otherColour }: Scene): string {
-  switch (texture) {
-    case 'plain':
-      return `a plain ${colour} background`;
-    case 'gradient':
-      return `a ${colour} to ${otherColour} background`;
-    case 'glow':
-      return `a ${colour} glow over ${otherColour}`;
-    case 'dots':
-      return `a ${colour} dotted background`;
-    case 'stripes':
-      return `a ${colour} striped background`;
-    case 'grid':
-      return `a ${colour} checked background`;
-  }
-}
-
 /** The ground in a sentence. */
 function groundSentence({ texture, colour, otherColour }: Scene): string {
   switch (texture) {
@@ -116,7 +98,13 @@ export function captionsOf(
   const others = listOf(colours.slice(0, 2).length === 0 ? ['black'] : colours.slice(0, 2));
   const drawingWord = one(['drawing', 'cartoon', 'picture', 'illustration']);
 
-  const ssc = shortCaption(random.int(3), drawingWord, main, scene, [noun, kindOf(concept)]);
+  const ssc = shortCaption(
+    random.int(3),
+    drawingWord,
+    main,
+    [noun, kindOf(concept)],
+    random.shuffle([...concept.tags]),
+  );
 
   const opening = one([
     `This ${drawingWord} shows ${thing} drawn mainly in ${others}.`,
@@ -142,22 +130,27 @@ export function captionsOf(
   return { ssc, dsc, dense, afc: `${dsc}${added}`, retrieval: retrievalOf(concept, random) };
 }
 
-/** One sentence, in the fullest of its wordings that has at most 13 words and marks, near as many tokens. */
+/**
+ * One sentence, in the fullest of its wordings that has at most 13 words and marks, near as many tokens. It says
+ * what the thing is and is for and its colour, not the ground: a caption that tells pictures apart by their ground
+ * teaches a model nothing about the thing.
+ */
 function shortCaption(
   form: number,
   drawingWord: string,
   colour: string,
-  scene: Scene,
   nouns: readonly string[],
+  tags: readonly string[],
 ): string {
-  const grounds = [groundOf(scene), `a ${scene.colour} background`];
+  const [first = 'a sign', second = first] = tags;
+  const subjects = first === second ? [first] : [`${first} and ${second}`, first];
   let text = '';
   for (const noun of nouns) {
-    for (const ground of grounds) {
+    for (const subject of subjects) {
       const forms = [
-        `${withArticle(drawingWord)} of ${withArticle(noun)} in ${colour} on ${ground}.`,
-        `${withArticle(colour)} ${noun} drawn as a cartoon on ${ground}.`,
-        `${withArticle(noun)} in ${colour}, shown on ${ground}.`,
+        `${withArticle(drawingWord)} of ${withArticle(noun)} in ${colour}, for ${subject}.`,
+        `${withArticle(colour)} ${noun} drawn as a cartoon, about ${subject}.`,
+        `${withArticle(noun)} in ${colour}, ${withArticle(drawingWord)} about ${subject}.`,
       ];
       text = capitalise(forms[form] as string);
       if ((text.match(/\p{L}+|\p{N}|[^\s\p{L}\p{N}]+/gu)?.length ?? 0) <= 13) return text;

@@ -108,7 +108,7 @@ const nouns: Readonly<Record<string, string>> = {
 };
 
 /** The share of concepts that the rule-based captioner names; flags it never names. */
-export const namedShare = 0.6;
+export const namedShare = 0.8;
 
 /** The kind of thing, as one says it without knowing more. */
 export function kindOf({ subgroup }: Concept): string {
