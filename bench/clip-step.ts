@@ -13,7 +13,7 @@ import { describeMachine, machineText } from './lib/machine.js';
 import { type ClipBenchOptions, clipOptions, modelOf, positiveInteger, precisionsOf } from './lib/options.js';
 import type { MemoryReply, TrainingSetup } from './lib/protocol.js';
 import { peerPython } from './lib/python.js';
-import { type Runs, race } from './lib/race.js';
+import { disturbance, type Runs, race } from './lib/race.js';
 import { type Case, formatNumber, formatTable, report } from './lib/result.js';
 import { median, type Spread, spreadOf } from './lib/statistics.js';
 import type { WorkerProcess } from './lib/worker-process.js';
@@ -76,6 +76,7 @@ async function clipStep(options: ClipStepOptions, folder: string): Promise<void>
   };
   const versions: Record<string, string> = {};
   const cases: Case[] = [];
+  const warnings: string[] = [];
   const details: Record<string, unknown> = {};
   for (const precision of precisions) {
     console.log(`${options.model}, batch ${options.batch}, ${precision}`);
@@ -84,6 +85,12 @@ async function clipStep(options: ClipStepOptions, folder: string): Promise<void>
     const racers = await setUpRacers(setup, python, options.torchCompile, versions);
     const measured = await runRace(racers, options, precision);
     printRates(measured, precision, config, options.batch);
+    warnings.push(
+      ...disturbance(
+        precision,
+        measured.map(({ runs }) => runs),
+      ),
+    );
     cases.push(...casesOf(precision, measured, starts));
     details[precision] = {
       starts,
@@ -91,7 +98,10 @@ async function clipStep(options: ClipStepOptions, folder: string): Promise<void>
     };
   }
   console.log(`\n${machineText(machine, versions)}`);
-  report({ name: 'clip-step', cases, machine, versions, options: { ...options }, details }, options.json);
+  report(
+    { name: 'clip-step', cases, machine, versions, options: { ...options }, warnings, details },
+    options.json,
+  );
 }
 
 interface Starts {

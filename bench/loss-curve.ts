@@ -99,7 +99,15 @@ async function lossCurve(options: LossCurveOptions, folder: string): Promise<voi
     },
   ];
   report(
-    { name: 'loss-curve', cases, machine, versions, options: { ...options }, details: { curves, gaps } },
+    {
+      name: 'loss-curve',
+      cases,
+      machine,
+      versions,
+      options: { ...options },
+      warnings: [],
+      details: { curves, gaps },
+    },
     options.json,
   );
 }

@@ -77,6 +77,7 @@ async function stepsMemory(options: StepsMemoryOptions, folder: string): Promise
       machine,
       versions,
       options: { ...options },
+      warnings: [],
       details: { readings },
     },
     options.json,

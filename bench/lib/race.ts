@@ -53,6 +53,19 @@ export async function race(sides: readonly WorkerProcess[], options: RaceOptions
   return runs;
 }
 
+/** A share of the machine that others may use before the timings are doubtful. */
+const QUIET = 0.05;
+
+/** What to say of a race that was disturbed by other processes, if it was. */
+export function disturbance(what: string, runs: readonly Runs[]): string[] {
+  const largest = Math.max(...runs.map(({ othersShare }) => median(othersShare)));
+  if (largest <= QUIET) return [];
+  return [
+    `other processes used ${(100 * largest).toFixed(0)}% of the machine during the ${what} race. Threads that ` +
+      'wait for each other suffer most from that, so the ratios mean nothing; run it again on a quiet machine.',
+  ];
+}
+
 /** Milliseconds that all cores together have worked since the machine's start. */
 function busyMs(): number {
   return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);

@@ -88,6 +88,8 @@ export interface Outcome {
   readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, unknown>>;
+  /** Why the figures may not be believed. */
+  readonly warnings: readonly string[];
   /** Whatever else the bench measured; goes to the file only. */
   readonly details: Readonly<Record<string, unknown>>;
 }
@@ -97,6 +99,7 @@ export function report(outcome: Outcome, jsonFile: string | undefined): void {
   const { name, cases, ...rest } = outcome;
   const result = summarize(name, cases);
   console.log(`\n${casesTable(cases)}\n`);
+  for (const warning of outcome.warnings) console.log(`WARNING: ${warning}\n`);
   if (jsonFile !== undefined) writeFileSync(jsonFile, `${JSON.stringify({ ...result, ...rest }, null, 2)}\n`);
   console.log(JSON.stringify(result));
 }
