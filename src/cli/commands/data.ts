@@ -7,6 +7,7 @@ interface EmojiFlags {
   readonly size: number;
   readonly seed: number;
   readonly limit?: number;
+  readonly renderings: number;
   readonly format: 'arrow' | 'parquet' | 'both';
   readonly workers?: number;
 }
@@ -22,6 +23,7 @@ export function registerData(program: Command): void {
     .option('--size <pixels>', 'side of the pictures', integer, 96)
     .option('--seed <number>', 'seed of every random choice', integer, 0)
     .option('--limit <concepts>', 'only so many concepts, spread over all groups', integer)
+    .option('--renderings <count>', 'pictures of each training drawing', integer, 3)
     .addOption(
       new Option('--format <format>', 'format of the shards')
         .choices(['arrow', 'parquet', 'both'])
