@@ -1,6 +1,5 @@
 import { SingleBar } from 'cli-progress';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { buildEmoji } from '../../data/datasets/emoji/build.js';
 
 interface EmojiFlags {
   readonly out: string;
@@ -31,6 +30,7 @@ export function registerData(program: Command): void {
     )
     .option('--workers <number>', 'pictures rendered at a time (default: the number of cores)', integer)
     .action(async (flags: EmojiFlags) => {
+      const { buildEmoji } = await import('../../data/datasets/emoji/build.js');
       const stop = new AbortController();
       const interrupt = (): void => stop.abort(new Error('interrupted'));
       process.once('SIGINT', interrupt);
