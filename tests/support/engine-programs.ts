@@ -1,5 +1,6 @@
 /** Programs as the engine's passes see them: recorded without being compiled, run as they are, watched. */
 import { vi } from 'vitest';
+import { EagerBinding } from '../../src/engine/binding.js';
 import { DType } from '../../src/engine/dtypes.js';
 import { Emitter } from '../../src/engine/emit.js';
 import { ASSIGN_VARIABLE, INPUT, type Node, type Program, READ_VARIABLE } from '../../src/engine/ir.js';
@@ -84,7 +85,10 @@ export interface Watch {
   stop(): void;
 }
 
-/** Watches the compiler from now until `stop()`. */
+/**
+ * Watches the compiler from now until `stop()`. Nothing is run meanwhile, which would make XLA compile it:
+ * asynchronous calls of compiled functions fail with "not run".
+ */
 export function watchCompiler(): Watch {
   const recorded: Program[] = [];
   const emitted: { name: string; program: Program; xla: boolean }[] = [];
@@ -100,6 +104,7 @@ export function watchCompiler(): Watch {
       emitted.push({ name, program, xla: options.xla });
       return emit.call(this, name, program, options);
     }),
+    vi.spyOn(EagerBinding.prototype, 'executeAsync').mockRejectedValue(new Error('not run')),
   ];
   return {
     recorded,
