@@ -8,7 +8,8 @@ import { Recording } from '../../src/engine/recorder.js';
 import { session } from '../../src/engine/session.js';
 import { tf } from './engine.js';
 
-function newRecording(): Recording {
+/** An empty recording; the caller disposes of it. */
+export function newRecording(): Recording {
   const { native, binding, opDefs } = session();
   return new Recording(native, (shape, dtype, data) => binding.newTensor(shape, dtype, data), opDefs);
 }
@@ -21,14 +22,17 @@ export function record(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], inputs: read
     .handleIds(inputs)
     .map((id) => engine.native.handleDataType(engine.binding.handle(id)));
   try {
-    return engine.record(recording, () =>
+    let program: Program | undefined;
+    engine.record(recording, () =>
       tf.tidy(() => {
         const placeholders = inputs.map((x, i) =>
           engine.recordedTensor(recording.publish(recording.input(dtypes[i]!, x.shape))),
         );
-        return recording.finish(fn(...placeholders).map((t) => recording.value(engine.recordedId(t))));
+        const results = fn(...placeholders);
+        program = recording.finish(results.map((t) => recording.value(engine.recordedId(t))));
       }),
-    ).result;
+    );
+    return program as Program;
   } finally {
     recording.dispose();
   }

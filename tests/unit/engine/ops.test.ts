@@ -57,12 +57,13 @@ function expectedOf(row: OpRow, opCase: OpCase): Expected {
   return { values, gradients, variables, weights };
 }
 
-interface Results {
+// A type, not an interface: tfjs takes only those as trees of tensors.
+type Results = {
   readonly values: tf.Tensor[];
   /** Minus the values as float32: a neighbour for the operation to be fused with. */
   readonly negated: tf.Tensor[];
   readonly gradients: tf.Tensor[];
-}
+};
 
 function evaluate(opCase: OpCase, { variables, weights }: Expected, inputs: tf.Tensor[]): Results {
   const values = asList(opCase.run(...inputs));
@@ -129,7 +130,7 @@ describe('eager and compiled in each way, an operation and its gradient', () => 
           expectClose(gradients[k]!, slopes, 5 * tolerance, 1, `${what}: gradient ${k}`);
         }
       }
-      tf.dispose(results as never);
+      tf.dispose(results);
       compiled?.dispose();
     }
     tf.dispose(inputs);
