@@ -8,7 +8,8 @@ import type { ClipConfig } from '../../../src/models/clip/index.js';
 import { OPEN_CLIP_ADAMW } from '../../../src/train/optim/adamw.js';
 import { ClipTask } from '../../../src/train/tasks/clip.js';
 import { tf } from '../../support/engine.js';
-import { type OpCase, type OpRow, opRows, toNdArray, toTensor } from '../../support/engine-ops.js';
+import { type OpCase, type OpRow, toNdArray, toTensor } from '../../support/engine-operands.js';
+import { opRows } from '../../support/engine-ops.js';
 import { record, signatures, watchCompiler } from '../../support/engine-programs.js';
 import type { NdArray } from '../../support/engine-reference.js';
 import { numbers } from '../../support/gradients.js';
@@ -184,7 +185,8 @@ const uses = (program: Program): string[] => [...signatures(program), ...signatu
 describe('the table', () => {
   it('has every operation that the models record, for the element types they use it with', async () => {
     const known = new Set<string>();
-    for (const { op, cases } of opRows) {
+    for (const row of opRows) {
+      const { op, cases } = row;
       let found = 0;
       for (const { inputs, run } of cases) {
         const tensors = inputs.map(toTensor);
@@ -196,6 +198,9 @@ describe('the table', () => {
         tf.dispose(tensors);
       }
       expect(found, `uses of ${op} by its own cases`).toBeGreaterThanOrEqual(cases.length);
+      if (row.noGradient === undefined) {
+        expect(cases.flatMap((c) => variablesOf(row, c)).length, `gradients of ${op}`).toBeGreaterThan(0);
+      }
     }
     const programs = await recordModels();
     expect(programs).toHaveLength(6);
