@@ -12,7 +12,7 @@ import {
   size,
   smallInts,
 } from './engine-operands.js';
-import { at, conv2d, matMul, ndArray, reduce, softmax, sum } from './engine-reference.js';
+import { at, conv2d, elementwise, matMul, ndArray, reduce, softmax, sum } from './engine-reference.js';
 
 type Reduction = (x: tf.Tensor, axes?: number | number[], keepDims?: boolean) => tf.Tensor;
 
@@ -37,6 +37,22 @@ function reductions(
     expected: (x) => reduce(x!, axes, keepDims, f),
   }));
 }
+
+/**
+ * Of a product and a sum, which XLA may do in one instruction or in two: a gradient that looks for the elements
+ * equal to the result misses some where value and gradient round differently.
+ */
+const extremeOfComputed = (run: Reduction, f: (values: number[]) => number): OpCase => ({
+  inputs: [normal([24, 8]), normal([24, 8]), normal([8])],
+  run: (x, a, b) => run(tf.add(tf.mul(x!, a!), b!), 1),
+  expected: (x, a, b) =>
+    reduce(
+      elementwise((x, a, b) => x! * a! + b!, x!, a!, b!),
+      [1],
+      false,
+      f,
+    ),
+});
 
 /** More than 4096 bytes, summed over leading axes: the engine leaves these to TensorFlow's kernel. */
 const columnSum = (axes: number[]): OpCase => ({
@@ -63,9 +79,16 @@ export const reductionRows: OpRow[] = [
     cases: [
       ...reductions(tf.max, (v) => Math.max(...v), normal),
       ...reductions(tf.max, (v) => Math.max(...v), smallInts),
+      extremeOfComputed(tf.max, (v) => Math.max(...v)),
     ],
   },
-  { op: 'Min', cases: reductions(tf.min, (v) => Math.min(...v), normal) },
+  {
+    op: 'Min',
+    cases: [
+      ...reductions(tf.min, (v) => Math.min(...v), normal),
+      extremeOfComputed(tf.min, (v) => Math.min(...v)),
+    ],
+  },
   {
     op: 'Prod',
     cases: reductions(tf.prod, (v) => v.reduce((a, b) => a * b), positive),
