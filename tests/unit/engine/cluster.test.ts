@@ -6,9 +6,10 @@ import { clusterFunction } from '../../../src/engine/emit.js';
 import { compile, type ProgramStats, tf } from '../../../src/engine/index.js';
 import { INPUT, Node, type Program, type Value } from '../../../src/engine/ir.js';
 import { simplify } from '../../../src/engine/simplify.js';
-import { type ClipConfig, clipParamSpecs } from '../../../src/models/clip/index.js';
+import { clipParamSpecs } from '../../../src/models/clip/index.js';
 import { encodeText } from '../../../src/models/clip/text-encoder.js';
 import '../../support/engine.js';
+import { tinyClip } from '../../support/engine-clip.js';
 import { operations, opNames, record, run, testEmitter } from '../../support/engine-programs.js';
 import { expectClose, numbers } from '../../support/gradients.js';
 
@@ -135,12 +136,7 @@ describe('a cluster', () => {
 
 /** What a text tower of that depth and its gradient are compiled to. */
 function textTower(depth: number): ProgramStats {
-  const config: ClipConfig = {
-    embedDim: 8,
-    vision: { imageSize: 8, patchSize: 4, width: 16, depth: 1, headWidth: 8, mlpRatio: 2 },
-    text: { contextLength: 6, vocabSize: 20, width: 16, depth, numHeads: 2, mlpRatio: 2 },
-    quickGelu: false,
-  };
+  const config = { ...tinyClip, text: { ...tinyClip.text, depth } };
   const specs = clipParamSpecs(config).filter(({ name }) => !/visual|logit_scale/.test(name));
   const params = specs.map(({ shape }) => tf.ones([...shape]));
   const tokens = tf.ones([4, 6], 'int32');

@@ -1,13 +1,10 @@
 /** Every operation that the models use: eager and compiled in each way it is what float64 arithmetic says. */
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../../src/data/loader.js';
 import { compile } from '../../../src/engine/index.js';
 import type { Program } from '../../../src/engine/ir.js';
 import { simplify } from '../../../src/engine/simplify.js';
-import type { ClipConfig } from '../../../src/models/clip/index.js';
-import { OPEN_CLIP_ADAMW } from '../../../src/train/optim/adamw.js';
-import { ClipTask } from '../../../src/train/tasks/clip.js';
 import { tf } from '../../support/engine.js';
+import { tinyBatch, tinyClip, tinyTask } from '../../support/engine-clip.js';
 import { type OpCase, type OpRow, toNdArray, toTensor } from '../../support/engine-operands.js';
 import { opRows } from '../../support/engine-ops.js';
 import { record, signatures, watchCompiler } from '../../support/engine-programs.js';
@@ -139,35 +136,18 @@ describe('eager and compiled in each way, an operation and its gradient', () => 
   });
 });
 
-/** Both models' shapes of a CLIP: several blocks, and each activation. */
-const config: ClipConfig = {
-  embedDim: 8,
-  vision: { imageSize: 8, patchSize: 4, width: 16, depth: 2, headWidth: 8, mlpRatio: 2 },
-  text: { contextLength: 6, vocabSize: 20, width: 16, depth: 2, numHeads: 2, mlpRatio: 2 },
-  quickGelu: false,
-};
-
 /** What training steps and evaluations of the models record. */
 async function recordModels(): Promise<Program[]> {
-  const batch = 4;
-  const images = new Uint8Array(batch * 8 * 8 * 3);
-  const tokens = new Int32Array(batch * 6).fill(19);
+  const { images, tokens, keys } = tinyBatch;
   const watch = watchCompiler();
   try {
     for (const quickGelu of [false, true]) {
-      const task = new ClipTask({
-        config: { ...config, quickGelu },
-        seed: 1,
-        precision: 'fp32',
-        optimizer: OPEN_CLIP_ADAMW,
-        gradClipNorm: 1,
-        evalBatchSize: batch,
-      });
+      const task = tinyTask({ config: { ...tinyClip, quickGelu } });
       const embedder = task.embedder();
       for (const recorded of [
-        task.step({ images, imageSize: 8, tokens, contextLength: 6, keys: [...'abcd'] } as Batch, 1e-3),
-        embedder.encodeImages(images, batch),
-        embedder.encodeTexts(tokens, batch),
+        task.step(tinyBatch, 1e-3),
+        embedder.encodeImages(images, keys.length),
+        embedder.encodeTexts(tokens, keys.length),
       ]) {
         await expect(recorded).rejects.toThrow('not run');
       }

@@ -1,17 +1,15 @@
 /** bf16: products in bfloat16, everything else in float32, as the graph says and as the values show. */
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../../src/data/loader.js';
 import { DType } from '../../../src/engine/dtypes.js';
 import { clusterFunction } from '../../../src/engine/emit.js';
 import { compile, type Fusion, tf } from '../../../src/engine/index.js';
 import { ASSIGN_VARIABLE, type Node, type Program } from '../../../src/engine/ir.js';
 import { applyBf16 } from '../../../src/engine/precision.js';
 import { simplify } from '../../../src/engine/simplify.js';
-import { type ClipConfig, clipForward, clipParamSpecs, initClip } from '../../../src/models/clip/index.js';
+import { clipForward, clipParamSpecs, initClip } from '../../../src/models/clip/index.js';
 import { clipLoss } from '../../../src/train/losses/clip-loss.js';
-import { OPEN_CLIP_ADAMW } from '../../../src/train/optim/adamw.js';
-import { ClipTask } from '../../../src/train/tasks/clip.js';
 import '../../support/engine.js';
+import { tinyBatch, tinyClip, tinyTask } from '../../support/engine-clip.js';
 import { operations, record, run, watchCompiler } from '../../support/engine-programs.js';
 import { expectClose, numbers } from '../../support/gradients.js';
 
@@ -143,13 +141,6 @@ describe('the policy', () => {
   });
 });
 
-const config: ClipConfig = {
-  embedDim: 8,
-  vision: { imageSize: 8, patchSize: 4, width: 16, depth: 2, headWidth: 8, mlpRatio: 2 },
-  text: { contextLength: 6, vocabSize: 20, width: 16, depth: 2, numHeads: 2, mlpRatio: 2 },
-  quickGelu: false,
-};
-
 const products = new Set(['MatMul', 'BatchMatMulV2']);
 const movers = new Set(['Reshape', 'ExpandDims', 'Transpose', 'Slice', 'ConcatV2', 'Pack', 'SplitV', 'Cast']);
 
@@ -185,22 +176,8 @@ describe('a classifier', () => {
 describe('the training step of a CLIP', () => {
   it('has bf16 in its products and nowhere else', async () => {
     const watch = watchCompiler();
-    const task = new ClipTask({
-      config,
-      seed: 1,
-      precision: 'bf16',
-      optimizer: OPEN_CLIP_ADAMW,
-      gradClipNorm: 1,
-      evalBatchSize: 4,
-    });
-    const batch = {
-      images: new Uint8Array(4 * 8 * 8 * 3),
-      imageSize: 8,
-      tokens: new Int32Array(24).fill(19),
-      contextLength: 6,
-      keys: [...'abcd'],
-    } as Batch;
-    await expect(task.step(batch, 1e-3)).rejects.toThrow('not run');
+    const task = tinyTask({ precision: 'bf16' });
+    await expect(task.step(tinyBatch, 1e-3)).rejects.toThrow('not run');
     watch.stop();
     task.dispose();
     // The operations of the step and of every cluster that it calls.
@@ -220,8 +197,8 @@ describe('the training step of a CLIP', () => {
   });
 
   it('has a loss and gradients within bfloat16 of the float32 ones', () => {
-    const specs = clipParamSpecs(config);
-    const initial = initClip(config, 1);
+    const specs = clipParamSpecs(tinyClip);
+    const initial = initClip(tinyClip, 1);
     const params = specs.map(({ name, shape }) => tf.tensor(initial[name]!, [...shape]));
     const images = normal('images', 4, 8, 8, 3);
     const tokens = tf.tensor2d(
@@ -232,7 +209,7 @@ describe('the training step of a CLIP', () => {
     const lossAndGradients = (weights: tf.Tensor[]): tf.Tensor[] => {
       const loss = (...values: tf.Tensor[]): tf.Scalar => {
         const own = Object.fromEntries(specs.map(({ name }, i) => [name, values[i]!]));
-        const out = clipForward(own, config, images, tokens);
+        const out = clipForward(own, tinyClip, images, tokens);
         return clipLoss(out.imageFeatures_BE, out.textFeatures_BE, out.logitScale) as tf.Scalar;
       };
       const { value, grads } = tf.valueAndGrads(loss)(weights);
