@@ -101,13 +101,12 @@ function assignStages(program: Program): Map<Node, number> {
     const use = earliestUse.get(node);
     if (waits.has(node) && use !== undefined && use > (stage.get(node) as number)) stage.set(node, use);
     const own = stage.get(node) as number;
-    for (const { node: producer } of node.inputs) {
+    for (const producer of [...node.inputs.map((v) => v.node), ...node.controls]) {
       // A product can use what is computed just before it.
       const latest = mayFuse(node) ? own : own - 1;
       earliestUse.set(producer, Math.min(earliestUse.get(producer) ?? Number.POSITIVE_INFINITY, latest));
     }
   }
-  for (const { node } of program.outputs) waits.delete(node);
   return stage;
 }
 
@@ -191,6 +190,12 @@ export function fuseClusters(
     }
   }
   const remapped = remap(nodes, replacement);
+  for (const { controls } of nodes) {
+    for (const [i, awaited] of controls.entries()) {
+      const group = clusterOf.get(awaited);
+      controls[i] = (group && calls.get(group)) ?? awaited;
+    }
+  }
   return {
     program: {
       nodes: sortTopologically(remapped.nodes),

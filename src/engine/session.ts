@@ -9,6 +9,7 @@ import type { TFEOpAttr } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import { EngineError } from '../errors.js';
 import { EagerBinding } from './binding.js';
 import { DType } from './dtypes.js';
+import { registerExtremeGradients } from './extreme-gradients.js';
 import type { NativeApi, Pointer } from './native.js';
 import { type OpDef, readOpDefs } from './op-defs.js';
 import { type Recording, RecordingBinding } from './recorder.js';
@@ -60,6 +61,7 @@ export class EngineSession {
     tf.registerBackend(EAGER_BACKEND, () => this.backend as unknown as tf.KernelBackend, 3);
     tf.registerBackend(RECORDING_BACKEND, () => this.recordingBackend as unknown as tf.KernelBackend, 0);
     this.replaceGather(EAGER_BACKEND);
+    registerExtremeGradients();
     tf.copyRegisteredKernels(EAGER_BACKEND, RECORDING_BACKEND);
     this.adaptRecordingBackend();
     switchTo(EAGER_BACKEND);

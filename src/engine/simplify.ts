@@ -24,7 +24,6 @@ const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
 export class Rewriter {
   readonly nodes: Node[] = [];
   private readonly replaced = new Map<Value, Value>();
-  private readonly copies = new Map<Node, Node>();
 
   map(value: Value): Value {
     return this.replaced.get(value) ?? value;
@@ -46,11 +45,11 @@ export class Rewriter {
     copy.uniform = node.uniform;
     copy.variable = node.variable;
     copy.scope = node.scope;
-    for (const control of node.controls) copy.controls.push(this.copies.get(control) ?? control);
+    // Whatever computes the awaited value now is what to wait for.
+    for (const control of node.controls) copy.controls.push(this.map(control.out).node);
     for (const [i, out] of node.outputs.entries()) {
       this.replace(out, copy.addOutput(dtypes?.[i] ?? out.dtype, out.shape));
     }
-    this.copies.set(node, copy);
     return this.push(copy);
   }
 
@@ -69,7 +68,10 @@ export class Rewriter {
   }
 }
 
-/** See the file's first line. Results do not change, not even in the last bit. */
+/**
+ * See the file's first line. Results do not change, not even in the last bit; only a batched product of plain
+ * matrices becomes a plain product, whose kernel may sum in another order.
+ */
 export function simplify(program: Program): Program {
   const rewriter = new Rewriter();
   const known = new Map<string, Node>();
@@ -201,6 +203,7 @@ function shorten(node: Node, inputs: readonly Value[]): Value | Node | undefined
 }
 
 function uniform(like: Value, value: number): Node | undefined {
+  if (sizeOf(like.shape) === 0) return undefined;
   if (like.dtype === DType.float32) return filled(Float32Array.of(value), like);
   if (like.dtype === DType.int32) return filled(Int32Array.of(value), like);
   return undefined;
