@@ -26,7 +26,7 @@ export interface MetricsRow {
   readonly tokensMean: number;
   /** Share of the captions that were cut. */
   readonly truncatedShare: number;
-  /** Samples passed over because they could not be read. */
+  /** Samples passed over since the run began because they could not be used. */
   readonly skipped: number;
 }
 

@@ -23,6 +23,7 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 const state = (step: number): RunState => ({
   step,
   samplesSeen: step * 8,
+  skipped: 2,
   seed: 3,
   model: { kind: 'clip', config: { embedDim: 4 } },
   loader: { epoch: 1, position: 16, seed: 3, fingerprint: 'abc' },
