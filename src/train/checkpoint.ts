@@ -48,6 +48,7 @@ const stateSchema = z.object({
   loader: z.object({
     epoch: z.number().int().nonnegative(),
     position: z.number().int().nonnegative(),
+    broken: z.number().int().nonnegative(),
     seed: z.number().int(),
     fingerprint: z.string(),
   }),

@@ -116,7 +116,9 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
 }
 
 /** What the batch was made of: kinds realised, text lengths, losses of text and samples. */
-function batchMetrics(batch: Batch): Pick<MetricsRow, 'mix' | 'tokensMean' | 'truncatedShare' | 'skipped'> {
+function batchMetrics(
+  batch: Batch,
+): Pick<MetricsRow, 'mix' | 'tokensMean' | 'truncatedShare' | 'skipped' | 'noCaption'> {
   const count = batch.keys.length;
   const mix: Record<string, number> = {};
   for (const kind of batch.kinds) mix[kind] = (mix[kind] ?? 0) + 1 / count;
@@ -125,6 +127,7 @@ function batchMetrics(batch: Batch): Pick<MetricsRow, 'mix' | 'tokensMean' | 'tr
     tokensMean: batch.numTokens.reduce((sum, n) => sum + n, 0) / count,
     truncatedShare: batch.truncated / count,
     skipped: batch.skipped.length,
+    noCaption: batch.noCaption.length,
   };
 }
 

@@ -132,6 +132,7 @@ async function trainIn(
     evalBatchSize: config.eval.batchSize,
   });
   if (checkpoint) task.restore(checkpoint.model, checkpoint.optimizer, checkpoint.directory);
+  let toldNoCaption = false;
   const loader = await createLoader({
     source,
     captions: data.captions,
@@ -144,6 +145,13 @@ async function trainIn(
     transform: 'train',
     maxSkipRatio: data.maxSkipRatio,
     onSkip: (reason, key) => inform(`Skipped ${key}: ${reason}`),
+    onNoCaption: (key) => {
+      if (toldNoCaption) return; // AltText is missing often: a line for each would bury the rest
+      toldNoCaption = true;
+      inform(
+        `Passed over ${key}: it has no caption of the mix. Others like it are counted in metrics.jsonl.`,
+      );
+    },
     ...(checkpoint ? { resumeFrom: checkpoint.state.loader } : {}),
   });
   const steps = totalSteps(config, source.numRows);
