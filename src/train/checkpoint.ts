@@ -24,8 +24,10 @@ export interface RunState {
   /** Optimizer steps done. */
   readonly step: number;
   readonly samplesSeen: number;
-  /** Samples passed over because they could not be used. */
+  /** Samples passed over because they are broken. */
   readonly skipped: number;
+  /** Samples passed over because they have no caption of the mix. */
+  readonly noCaption: number;
   readonly seed: number;
   /** Kind and shape of the model, enough to rebuild it. */
   readonly model: { readonly kind: string; readonly config: unknown };
@@ -47,11 +49,13 @@ const stateSchema = z.object({
   step: z.number().int().nonnegative(),
   samplesSeen: z.number().int().nonnegative(),
   skipped: z.number().int().nonnegative(),
+  noCaption: z.number().int().nonnegative(),
   seed: z.number().int(),
   model: z.object({ kind: z.string(), config: z.unknown() }),
   loader: z.object({
     epoch: z.number().int().nonnegative(),
     position: z.number().int().nonnegative(),
+    broken: z.number().int().nonnegative(),
     seed: z.number().int(),
     fingerprint: z.string(),
   }),

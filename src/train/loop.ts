@@ -32,7 +32,7 @@ export interface LoopOptions {
 export interface LoopResult {
   readonly step: number;
   readonly samplesSeen: number;
-  /** Samples passed over since the run began. */
+  /** Broken samples passed over since the run began. */
   readonly skipped: number;
   readonly finished: boolean;
   /** Figures of the last evaluation. */
@@ -52,6 +52,7 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
   let step = options.start?.step ?? 0;
   let samplesSeen = options.start?.samplesSeen ?? 0;
   let skipped = options.start?.skipped ?? 0;
+  let noCaption = options.start?.noCaption ?? 0;
   let best = options.start?.best;
   let evaluation: Record<string, number> = {};
   let checkpoint: string | undefined;
@@ -78,6 +79,7 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
       step,
       samplesSeen,
       skipped,
+      noCaption,
       seed: options.seed,
       model: task.model,
       loader: loader.state(),
@@ -97,6 +99,7 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
     step++;
     samplesSeen += batch.keys.length;
     skipped += batch.skipped.length;
+    noCaption += batch.noCaption.length;
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
       throw nonFinite(task, step, { loss, gradNorm }, batch, checkpoint);
     }
@@ -111,6 +114,7 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
       ...extra,
       ...batchMetrics(batch),
       skipped,
+      noCaption,
       stepMs: end - lastEnd,
       dataWaitMs: dataReady - lastEnd,
       imgPerSec: (batch.keys.length / (end - lastEnd)) * 1000,

@@ -111,6 +111,7 @@ async function trainIn(
   });
   let loader: Loader | undefined;
   let logger: TrainLogger | undefined;
+  let toldNoCaption = false;
   try {
     if (checkpoint) task.restore(checkpoint.model, checkpoint.optimizer, checkpoint.directory);
     loader = await createLoader({
@@ -125,6 +126,13 @@ async function trainIn(
       transform: 'train',
       maxSkipRatio: data.maxSkipRatio,
       onSkip: (reason, key) => inform(`Skipped ${key}: ${reason}`),
+      onNoCaption: (key) => {
+        if (toldNoCaption) return; // AltText is missing often: a line for each would bury the rest
+        toldNoCaption = true;
+        inform(
+          `Passed over ${key}: it has no caption of the mix. Others like it are counted in metrics.jsonl.`,
+        );
+      },
       ...(checkpoint ? { resumeFrom: checkpoint.state.loader } : {}),
     });
     const evaluators = (await options.evaluators?.()) ?? [];

@@ -185,7 +185,7 @@ describe('a data set', () => {
     const counts = (await loggedRows(runDir('truncated'))).map(({ skipped }) => skipped as number);
     expect(counts).toEqual([...counts].sort((a, b) => a - b));
     expect(counts.at(-1)).toBe(skips.length);
-    expect(passed.stdout).toContain(`${skips.length} samples could not be used and were passed over`);
+    expect(passed.stdout).toContain(`${skips.length} broken samples were passed over`);
 
     const strict = await train(...twoEpochs, ...set('run.name=strict', 'data.maxSkipRatio=0.01'));
     expectRefusal(strict, 1, /samples.*skipped/, /data\.maxSkipRatio/);

@@ -46,7 +46,7 @@ export function registerTrain(program: Command): void {
         for (const [name, value] of Object.entries(result.evaluation)) print(`${name}  ${value.toFixed(4)}`);
         if (result.skipped > 0) {
           print(
-            `${result.skipped.toLocaleString('en-US')} samples could not be used and were passed over: see 'skipped' in ` +
+            `${result.skipped.toLocaleString('en-US')} broken samples were passed over: see 'skipped' in ` +
               `${result.directory}/metrics.jsonl.`,
           );
         }

@@ -98,6 +98,7 @@ describe('runLoop', () => {
       step: 12,
       samplesSeen: 48,
       skipped: 2,
+      noCaption: 6,
       seed: SEED,
       model: { kind: 'toy' },
     });
@@ -115,10 +116,12 @@ describe('runLoop', () => {
       tokensMean: 5,
       truncatedShare: 0.25,
       skipped: 0,
+      noCaption: 0,
     });
     expect(metrics[0]?.lr).toBeCloseTo(0.1 / 3, 12);
     expect(metrics[2]?.lr).toBeCloseTo(0.1, 12);
     expect(metrics[2]?.skipped).toBe(1);
+    expect(metrics[1]?.noCaption).toBe(2);
     expect(metrics[11]?.epoch).toBe(2);
     for (const row of metrics) expect(row.dataWaitMs as number).toBeLessThanOrEqual(row.stepMs as number);
   });
