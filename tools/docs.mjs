@@ -40,6 +40,8 @@ async function apiPages() {
       typeAliasPropertiesFormat: 'table',
       propertyMembersFormat: 'table',
       useCodeBlocks: true,
+      // Without them, links to a name that another heading has too lead nowhere.
+      useHTMLAnchors: true,
       readme: 'none',
       disableSources: true,
       excludeExternals: true,

@@ -8,7 +8,10 @@ import { registerQuickstart } from './commands/quickstart.js';
 import { registerReport } from './commands/report.js';
 import { registerTrain } from './commands/train.js';
 
-/** The program with all its commands, which has not read any arguments yet. */
+/**
+ * The program with all its commands, which has not read any arguments yet. A command imports what does its work
+ * when it runs: all of it takes over a second to load, and help and usage errors need none of it.
+ */
 export function createProgram(): Command {
   const { version, description } = JSON.parse(
     readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),

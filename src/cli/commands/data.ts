@@ -1,12 +1,12 @@
 import { SingleBar } from 'cli-progress';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { buildEmoji } from '../../data/datasets/emoji/build.js';
 
 interface EmojiFlags {
   readonly out: string;
   readonly size: number;
   readonly seed: number;
   readonly limit?: number;
+  readonly renderings: number;
   readonly format: 'arrow' | 'parquet' | 'both';
   readonly workers?: number;
 }
@@ -22,6 +22,7 @@ export function registerData(program: Command): void {
     .option('--size <pixels>', 'side of the pictures', integer, 96)
     .option('--seed <number>', 'seed of every random choice', integer, 0)
     .option('--limit <concepts>', 'only so many concepts, spread over all groups', integer)
+    .option('--renderings <count>', 'pictures of each training drawing', integer, 3)
     .addOption(
       new Option('--format <format>', 'format of the shards')
         .choices(['arrow', 'parquet', 'both'])
@@ -29,6 +30,7 @@ export function registerData(program: Command): void {
     )
     .option('--workers <number>', 'pictures rendered at a time (default: the number of cores)', integer)
     .action(async (flags: EmojiFlags) => {
+      const { buildEmoji } = await import('../../data/datasets/emoji/build.js');
       const stop = new AbortController();
       const interrupt = (): void => stop.abort(new Error('interrupted'));
       process.once('SIGINT', interrupt);

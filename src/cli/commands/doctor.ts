@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { formatBytes } from '../../assets/index.js';
-import { type DoctorReport, examine } from '../../engine/doctor.js';
+import type { DoctorReport } from '../../engine/doctor.js';
 
 interface DoctorFlags {
   readonly json?: boolean;
@@ -21,6 +21,7 @@ export function registerDoctor(program: Command): void {
     )
     .option('--libtensorflow <path>', 'TensorFlow to use instead of the pinned one')
     .action(async (flags: DoctorFlags) => {
+      const { examine } = await import('../../engine/doctor.js');
       const report = await examine({
         device: flags.device,
         fetch: flags.fetch ?? false,

@@ -2,8 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EvalOutcome } from '../../eval/index.js';
-import { writeEvalPage } from '../../report/index.js';
-import { RunEvaluation } from '../evaluate-run.js';
+import type { RunEvaluation } from '../evaluate-run.js';
 import { formatTable } from '../format-table.js';
 import { print, printError } from '../printer.js';
 
@@ -74,6 +73,8 @@ async function evaluate(
   flags: EvalFlags,
   measure: (evaluation: RunEvaluation) => Promise<EvalOutcome>,
 ): Promise<void> {
+  const { RunEvaluation } = await import('../evaluate-run.js');
+  const { writeEvalPage } = await import('../../report/index.js');
   const { run, checkpoint, data, split, device, json } = flags;
   const evaluation = await RunEvaluation.open(run, {
     checkpoint,

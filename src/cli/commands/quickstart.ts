@@ -1,8 +1,6 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { print, printError } from '../printer.js';
-import { formatSummary, runQuickstart } from '../quickstart/quickstart.js';
-import { QuickstartStopped, quickstartWork } from '../quickstart/work.js';
 import { abortOnSignals } from '../signals.js';
 
 interface QuickstartFlags {
@@ -25,6 +23,8 @@ export function registerQuickstart(program: Command): void {
     .option('--data <dir>', 'the emoji data set; built if absent', 'data/emoji')
     .option('--out <dir>', 'where the runs, the report and the summary go', 'runs/quickstart')
     .action(async ({ seeds, data, out }: QuickstartFlags) => {
+      const { formatSummary, runQuickstart } = await import('../quickstart/quickstart.js');
+      const { QuickstartStopped, quickstartWork } = await import('../quickstart/work.js');
       const signals = abortOnSignals();
       try {
         const work = quickstartWork({

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { writeReport } from '../../report/index.js';
 
 interface ReportFlags {
   readonly out: string;
@@ -15,6 +14,7 @@ export function registerReport(program: Command): void {
     .option('--out <file>', 'page to write', 'report.html')
     .option('--title <text>', 'heading of the page')
     .action(async (runs: string[], flags: ReportFlags) => {
+      const { writeReport } = await import('../../report/index.js');
       await writeReport(runs, flags.out, flags.title === undefined ? {} : { title: flags.title });
       process.stdout.write(`${flags.out}\n`);
     });

@@ -1,9 +1,5 @@
 /** `capstan train CONFIG`: a training run, or with --dry-run what it would be. */
 import type { Command } from 'commander';
-import { loadConfig } from '../../config/load.js';
-import { train } from '../../train/run.js';
-import { describeRun } from '../describe-run.js';
-import { inLoopEvaluators } from '../evaluators.js';
 import { print, printError } from '../printer.js';
 import { abortOnSignals } from '../signals.js';
 
@@ -29,11 +25,15 @@ export function registerTrain(program: Command): void {
       'check the configuration and print model, data mix, memory and FLOPs without training',
     )
     .action(async (path: string, flags: TrainFlags) => {
+      const { loadConfig } = await import('../../config/load.js');
       const config = await loadConfig(path, flags.set);
       if (flags.dryRun) {
+        const { describeRun } = await import('../describe-run.js');
         print(await describeRun(config));
         return;
       }
+      const { train } = await import('../../train/run.js');
+      const { inLoopEvaluators } = await import('../evaluators.js');
       const signals = abortOnSignals();
       try {
         const result = await train(config, {

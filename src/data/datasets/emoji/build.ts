@@ -21,6 +21,11 @@ export interface BuildEmojiOptions {
   readonly seed?: number;
   /** Only so many concepts, spread evenly over all groups. Their rows are those of the whole set. */
   readonly limit?: number;
+  /**
+   * Pictures of each training drawing, 1 to 100, that differ in scene and captions. Default 3: a model that sees
+   * a drawing on one ground only remembers the ground. Validation and test drawings have one picture each.
+   */
+  readonly renderings?: number;
   readonly format?: ShardFormat | 'both';
   /** Pictures rendered at a time. Default: the number of cores. */
   readonly workers?: number;
@@ -44,17 +49,19 @@ export async function buildEmoji(options: BuildEmojiOptions = {}): Promise<Manif
     out = 'data/emoji',
     size = 96,
     seed = 0,
+    renderings = 3,
     format = 'both',
     workers = availableParallelism(),
   } = options;
   checkInteger('size', size, 16, 1024);
   checkInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER);
   checkInteger('workers', workers, 1, 256);
+  checkInteger('renderings', renderings, 1, 100);
   if (options.limit !== undefined) checkInteger('limit', options.limit, 1, Number.MAX_SAFE_INTEGER);
   const all = loadConcepts();
   const concepts = spread(all, options.limit ?? all.length);
   const art = styles.map((style) => loadStyle(style, all));
-  const pictures = art.flatMap((of) => picturesOf(of, concepts));
+  const pictures = art.flatMap((of) => picturesOf(of, concepts, renderings));
   const formats: readonly ShardFormat[] = format === 'both' ? ['arrow', 'parquet'] : [format];
   const altKinds: Record<string, number> = {};
   const shards: ManifestShard[] = [];
@@ -95,7 +102,7 @@ export async function buildEmoji(options: BuildEmojiOptions = {}): Promise<Manif
       rows: pictures.length,
       columns: [...emojiColumns],
       splits: countBy(pictures, ({ style }) => style.split),
-      styles: Object.fromEntries(art.map((of) => [of.style.name, describeStyle(of, concepts)])),
+      styles: Object.fromEntries(art.map((of) => [of.style.name, describeStyle(of, concepts, renderings)])),
       altKinds,
       versions: versions(),
       shards,
@@ -119,19 +126,27 @@ function spread(concepts: readonly Concept[], count: number): Concept[] {
   );
 }
 
-function picturesOf({ style, drawings }: StyleArt, concepts: readonly Concept[]): Picture[] {
+function picturesOf(
+  { style, drawings }: StyleArt,
+  concepts: readonly Concept[],
+  renderings: number,
+): Picture[] {
+  const each = Array.from({ length: style.split === 'train' ? renderings : 1 }, (_, rendering) => rendering);
   return concepts.flatMap((concept) => {
     const drawing = drawings.get(concept.hexcode);
-    return drawing === undefined ? [] : [{ concept, style, drawing }];
+    return drawing === undefined ? [] : each.map((rendering) => ({ concept, style, drawing, rendering }));
   });
 }
 
-function describeStyle(art: StyleArt, concepts: readonly Concept[]): Manifest['styles'][string] {
-  const images = picturesOf(art, concepts).length;
+function describeStyle(
+  art: StyleArt,
+  concepts: readonly Concept[],
+  renderings: number,
+): Manifest['styles'][string] {
   return {
     split: art.style.split,
-    images,
-    missing: concepts.length - images,
+    images: picturesOf(art, concepts, renderings).length,
+    missing: concepts.filter(({ hexcode }) => !art.drawings.has(hexcode)).length,
     package: art.packageName,
     packageVersion: art.packageVersion,
     author: art.author,

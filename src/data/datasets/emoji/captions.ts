@@ -6,8 +6,8 @@ import { KeyedRandom } from '../../../rng.js';
 import type { Alt } from './alt.js';
 import type { Concept } from './concepts.js';
 import { kindOf, nounOf } from './nouns.js';
-import { drawingColours, type Scene } from './scene.js';
-import type { Drawing, Style } from './styles.js';
+import type { Scene } from './scene.js';
+import type { Style } from './styles.js';
 
 /** The captions of one picture; tokens are CLIP's. */
 export interface Captions {
@@ -79,13 +79,13 @@ const looks: Readonly<Record<string, string>> = {
   emojione: 'smooth, clean shapes',
 };
 
-/** The captions of the picture with that key. */
+/** The captions of the picture with that key. `colours` are the drawing's, the largest first. */
 export function captionsOf(
   seed: number,
   key: string,
   concept: Concept,
   style: Style,
-  drawing: Drawing,
+  colours: readonly string[],
   scene: Scene,
   alt: Alt,
 ): Captions {
@@ -93,9 +93,8 @@ export function captionsOf(
   const one = <T>(choices: readonly T[]): T => choices[random.int(choices.length)] as T;
   const noun = nounOf(seed, concept);
   const thing = withArticle(noun);
-  const colours = drawingColours(drawing);
   const main = colours[0] ?? 'black';
-  const others = listOf(colours.slice(0, 2).length === 0 ? ['black'] : colours.slice(0, 2));
+  const others = listOf(colours.length === 0 ? [main] : colours.slice(0, 2));
   const drawingWord = one(['drawing', 'cartoon', 'picture', 'illustration']);
 
   const ssc = shortCaption(

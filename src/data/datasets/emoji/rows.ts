@@ -2,6 +2,7 @@
 import type { Column, Row } from '../../schema.js';
 import { type AltKind, altOf } from './alt.js';
 import { captionsOf } from './captions.js';
+import { drawingColours } from './colours.js';
 import type { Concept } from './concepts.js';
 import { renderPicture, sceneOf } from './scene.js';
 import type { Drawing, Style } from './styles.js';
@@ -33,19 +34,21 @@ export interface Picture {
   readonly concept: Concept;
   readonly style: Style;
   readonly drawing: Drawing;
+  /** Which of the concept's pictures in that style it is, from 0: each has a scene and captions of its own. */
+  readonly rendering: number;
 }
 
 /** Makes a row, and says where its AltText comes from. `size` is in pixels. */
 export async function makeRow(
-  { concept, style, drawing }: Picture,
+  { concept, style, drawing, rendering }: Picture,
   all: readonly Concept[],
   seed: number,
   size: number,
 ): Promise<{ row: Row; altKind: AltKind }> {
-  const key = `${style.name}/${concept.hexcode}`;
+  const key = `${style.name}/${concept.hexcode}${rendering === 0 ? '' : `/${rendering}`}`;
   const scene = sceneOf(seed, key);
   const alt = altOf(seed, key, concept, style, all);
-  const captions = captionsOf(seed, key, concept, style, drawing, scene, alt);
+  const captions = captionsOf(seed, key, concept, style, await drawingColours(drawing), scene, alt);
   const row: Row = {
     key,
     style: style.name,

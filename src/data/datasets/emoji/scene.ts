@@ -106,14 +106,18 @@ function groundSvg({ texture, fills: [first, second], angle }: Scene): string {
   }
 }
 
+/** The drawing alone as an SVG element of that side. */
+export function drawingSvg({ viewBox, body }: Drawing, side: string): string {
+  return `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="${side}" height="${side}" viewBox="${viewBox.join(' ')}">${body}</svg>`;
+}
+
 /** The whole picture as SVG. */
 export function pictureSvg(scene: Scene, drawing: Drawing): string {
   const { side, tilt, centre } = scene;
   const place = `translate(${centre[0].toFixed(3)} ${centre[1].toFixed(3)}) rotate(${tilt.toFixed(3)}) translate(${(-side / 2).toFixed(3)} ${(-side / 2).toFixed(3)})`;
   return (
     '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="100" height="100" viewBox="0 0 100 100">' +
-    `${groundSvg(scene)}<g transform="${place}"><svg width="${side.toFixed(3)}" height="${side.toFixed(3)}" viewBox="${drawing.viewBox.join(' ')}">` +
-    `${drawing.body}</svg></g></svg>`
+    `${groundSvg(scene)}<g transform="${place}">${drawingSvg(drawing, side.toFixed(3))}</g></svg>`
   );
 }
 
@@ -129,49 +133,4 @@ export async function renderPicture(scene: Scene, drawing: Drawing, size: number
     .removeAlpha()
     .jpeg({ quality: 92, chromaSubsampling: '4:4:4' })
     .toBuffer();
-}
-
-/** Hue, in degrees, at which each name ends. */
-const hueNames: readonly (readonly [number, string])[] = [
-  [15, 'red'],
-  [42, 'orange'],
-  [68, 'yellow'],
-  [165, 'green'],
-  [195, 'teal'],
-  [250, 'blue'],
-  [290, 'purple'],
-  [335, 'pink'],
-  [360, 'red'],
-];
-
-/** The name of an sRGB colour: hue by name, unless it is too dark, light or dull to have one. */
-export function colourName(hex: string): string {
-  const digits = hex.length === 3 ? [...hex].map((digit) => digit + digit).join('') : hex;
-  const [r, g, b] = [0, 2, 4].map((at) => Number.parseInt(digits.slice(at, at + 2), 16) / 255) as [
-    number,
-    number,
-    number,
-  ];
-  const high = Math.max(r, g, b);
-  const span = high - Math.min(r, g, b);
-  const light = high - span / 2;
-  if (light < 0.14) return 'black';
-  if (light > 0.93) return 'white';
-  const saturation = span / (1 - Math.abs(2 * light - 1));
-  if (saturation < 0.14) return light > 0.8 ? 'white' : 'grey';
-  const sector = high === r ? ((g - b) / span + 6) % 6 : high === g ? (b - r) / span + 2 : (r - g) / span + 4;
-  const hue = sector * 60;
-  if (hue >= 5 && hue < 45 && light < 0.4) return 'brown';
-  if ((hue < 15 || hue >= 335) && light > 0.7) return 'pink';
-  return (hueNames.find(([end]) => hue < end) ?? ['', 'red'])[1] as string;
-}
-
-/** The colours that a drawing is filled with, the most frequent first. */
-export function drawingColours(drawing: Drawing): string[] {
-  const counts = new Map<string, number>();
-  for (const [, hex] of drawing.body.matchAll(/(?:fill|stop-color)="#([0-9a-f]{6}|[0-9a-f]{3})"/gi)) {
-    const name = colourName(hex as string);
-    counts.set(name, (counts.get(name) ?? 0) + 1);
-  }
-  return [...counts].sort(([, a], [, b]) => b - a).map(([name]) => name);
 }

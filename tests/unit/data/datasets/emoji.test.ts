@@ -8,7 +8,8 @@ import { buildEmoji } from '../../../../src/data/datasets/emoji/build.js';
 import { withArticle } from '../../../../src/data/datasets/emoji/captions.js';
 import { loadConcepts } from '../../../../src/data/datasets/emoji/concepts.js';
 import { fxemojiNames } from '../../../../src/data/datasets/emoji/fxemoji-names.js';
-import { colourName, sceneOf } from '../../../../src/data/datasets/emoji/scene.js';
+import { colourName, drawingColours } from '../../../../src/data/datasets/emoji/colours.js';
+import { sceneOf } from '../../../../src/data/datasets/emoji/scene.js';
 import { loadStyle, styles } from '../../../../src/data/datasets/emoji/styles.js';
 import { emojiClasses } from '../../../../src/data/datasets/emoji-classes.js';
 import type { Manifest } from '../../../../src/data/datasets/manifest.js';
@@ -23,7 +24,7 @@ const at = (name: string): string => join(folder, name);
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'capstan-emoji-'));
-  manifest = await buildEmoji({ out: at('set'), limit: 12, size: 64, workers: 2 });
+  manifest = await buildEmoji({ out: at('set'), limit: 12, size: 64, renderings: 2, workers: 2 });
   const source = await openSource(at('set'));
   rows = await source.readRows(
     Array.from({ length: source.numRows }, (_, i) => i),
@@ -40,7 +41,7 @@ describe('the emoji data set', () => {
     expect(Object.values(manifest.splits).reduce((a, b) => a + b)).toBe(rows.length);
     expect(manifest.styles.openmoji).toMatchObject({
       split: 'train',
-      images: 12,
+      images: 24,
       missing: 0,
       licence: 'CC-BY-SA-4.0',
     });
@@ -64,8 +65,11 @@ describe('the emoji data set', () => {
     const splitOf = new Map(styles.map(({ name, split }) => [name, split]));
     for (const row of rows) {
       expect(row.split).toBe(splitOf.get(row.style as string));
-      expect(row.key).toBe(`${row.style}/${row.hexcode}`);
+      expect(String(row.key).replace(/\/1$/, '')).toBe(`${row.style}/${row.hexcode}`);
     }
+    const seconds = rows.filter(({ key }) => String(key).endsWith('/1'));
+    expect(seconds.length).toBe((manifest.splits.train ?? 0) / 2);
+    expect(seconds.every(({ split }) => split === 'train')).toBe(true);
     expect(new Set(rows.map(({ key }) => key)).size).toBe(rows.length);
   });
 
@@ -102,7 +106,7 @@ describe('the emoji data set', () => {
   });
 
   it('is a pure function of seed and key: not of the limit, the workers or the run', async () => {
-    await buildEmoji({ out: at('again'), limit: 4, size: 64, workers: 1, format: 'arrow' });
+    await buildEmoji({ out: at('again'), limit: 4, size: 64, renderings: 2, workers: 1, format: 'arrow' });
     const again = await openSource(at('again'));
     const byKey = new Map(rows.map((row) => [row.key, row]));
     const found = await again.readRows(
@@ -246,15 +250,25 @@ describe('the rules', () => {
       ffcc4d: 'yellow',
       '3e721d': 'green',
       '55acee': 'blue',
-      fff: 'white',
-      '000': 'black',
+      ffffff: 'white',
+      '000000': 'black',
       '808080': 'grey',
       '8a4b08': 'brown',
       f4900c: 'orange',
       f4abba: 'pink',
       dd2e44: 'red',
     };
-    for (const [hex, name] of Object.entries(named)) expect(colourName(hex), hex).toBe(name);
+    for (const [hex, name] of Object.entries(named)) {
+      const [r, g, b] = Buffer.from(hex, 'hex');
+      expect(colourName(r!, g!, b!), hex).toBe(name);
+    }
+  });
+
+  it('name the colour that covers most of a drawing first, however many parts the others have', async () => {
+    const spots = Array.from({ length: 9 }, (_, i) => `<circle cx="${5 + i * 11}" cy="9" r="5" fill="blue"/>`);
+    const body = `<rect y="20" width="100" height="80" fill="#ffcc4d"/>${spots.join('')}<path d="M0 19h2v1H0z"/>`;
+    const drawing = { iconName: 'test', viewBox: [0, 0, 100, 100] as const, body };
+    expect(await drawingColours(drawing)).toEqual(['yellow', 'blue']);
   });
 
   it('choose articles', () => {
