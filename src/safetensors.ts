@@ -165,8 +165,16 @@ export async function writeFileAtomically(path: string, bytes: Uint8Array | stri
     }
     await rename(temporary, path);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const cure = code === 'ENOSPC' ? ' The disk is full: free some space and resume.' : '';
-    throw new CheckpointError(`Cannot write ${path}: ${message}.${cure}`);
+    throw cannotWrite(path, error);
   }
+}
+
+/** The error for a file of a run that cannot be written, with what to do about it. */
+export function cannotWrite(path: string, error: unknown): CheckpointError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
+  const cure = full ? 'The disk or the quota is full: make room' : 'Make sure that this user may write there';
+  return new CheckpointError(`Cannot write ${path}: ${message}. ${cure}, then go on with --resume auto.`, {
+    cause: error,
+  });
 }

@@ -73,6 +73,7 @@ function readBatches({ config, batches }: TrainingSetup): (step: number) => Batc
     numTokens: new Int32Array(batchSize),
     truncated: 0,
     skipped: [],
+    noCaption: [],
     epoch: 0,
     indexInEpoch: 0,
   });

@@ -19,8 +19,10 @@ export interface Batch {
   readonly numTokens: Int32Array;
   /** Captions that lost their end to the context length. */
   readonly truncated: number;
-  /** Samples that could not be used, since the batch before. */
+  /** Broken samples passed over since the batch before. */
   readonly skipped: Skip[];
+  /** Keys of the samples passed over since the batch before because they have no caption of the mix. */
+  readonly noCaption: string[];
   readonly epoch: number;
   /** Where the batch begins in the epoch's order, in samples, skipped ones included. */
   readonly indexInEpoch: number;
@@ -75,7 +77,7 @@ export class BatchBuilder {
   }
 
   /** The batch of what was added. The builder is spent. */
-  finish(epoch: number, skipped: Skip[]): { batch: Batch; fallbacks: number } {
+  finish(epoch: number, skipped: Skip[], noCaption: string[]): { batch: Batch; fallbacks: number } {
     const { imageSize, contextLength } = this.#shape;
     const batch: Batch = {
       images: this.#images.subarray(0, this.count * imageSize * imageSize * 3),
@@ -88,6 +90,7 @@ export class BatchBuilder {
       numTokens: this.#numTokens.subarray(0, this.count),
       truncated: this.#truncated,
       skipped,
+      noCaption,
       epoch,
       indexInEpoch: this.#first,
     };

@@ -6,8 +6,10 @@ import type { ValidMix } from './mixing.js';
 export interface LoaderState {
   /** Epoch of the last batch that was handed out. */
   readonly epoch: number;
-  /** Samples of that epoch's order that the batches handed out have consumed, skipped ones included. */
+  /** Samples of that epoch's order that the batches handed out have consumed, those passed over included. */
   readonly position: number;
+  /** Broken ones among these samples: they count against the epoch's budget. */
+  readonly broken: number;
   readonly seed: number;
   /** Data, mix and settings on which the samples depend, as JSON. */
   readonly fingerprint: string;
@@ -71,9 +73,16 @@ export function checkResume(
     );
   }
   const whole = (n: number): boolean => Number.isInteger(n) && n >= 0;
-  if (!whole(state.epoch) || !whole(state.position) || state.position > current.numRows) {
+  const { epoch, position, broken } = state;
+  if (
+    !whole(epoch) ||
+    !whole(position) ||
+    position > current.numRows ||
+    !whole(broken) ||
+    broken > position
+  ) {
     throw new CheckpointError(
-      `The data position epoch ${state.epoch}, sample ${state.position} does not exist: ` +
+      `The data position epoch ${epoch}, sample ${position}, ${broken} of them broken, does not exist: ` +
         `an epoch has ${current.numRows} samples. The checkpoint is damaged; take an earlier one.`,
     );
   }

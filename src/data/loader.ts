@@ -46,14 +46,19 @@ export interface LoaderOptions {
   readonly shuffle?: boolean;
   /** Whether the samples that do not fill a batch at the end of an epoch are dropped. Default true. */
   readonly dropLast?: boolean;
-  /** Largest share of an epoch's samples that may be skipped before the loader gives up. Default 0.01. */
+  /**
+   * Share of the rows, rounded down to whole rows, that may be broken (no key, no image, or one that cannot be
+   * decoded) in an epoch; the loader gives up at one more. 0 gives up at the first. Default 0.01.
+   */
   readonly maxSkipRatio?: number;
   /** Epochs after which the batches end. Default: they never do. */
   readonly epochs?: number;
   /** Go on after the last batch of another loader. Workers, prefetch and batch size may differ from its. */
   readonly resumeFrom?: LoaderState;
-  /** Told of each skipped sample when the batch before which it was skipped is handed out. */
+  /** Told of each broken sample when the batch before which it was passed over is handed out. */
   readonly onSkip?: (reason: string, key: string) => void;
+  /** Told likewise of each sample that has no caption of the mix. */
+  readonly onNoCaption?: (key: string) => void;
 }
 
 /** An endless, or after `epochs` ending, sequence of batches. */
@@ -61,8 +66,8 @@ export interface Loader extends AsyncIterable<Batch> {
   /**
    * The next batch.
    *
-   * @throws DataError if too many samples are skipped, the source or a worker fails, no batch can be filled,
-   *   the epochs are over, or the loader was closed. The error comes at the same batch however far ahead the
+   * @throws DataError if too many samples are broken, the source or a worker fails, no batch can be filled
+   *   (no sample of an epoch has a caption, for one), the epochs are over, or the loader was closed. The error comes at the same batch however far ahead the
    *   loader worked, and again at every later call.
    */
   next(): Promise<Batch>;
@@ -74,25 +79,24 @@ export interface Loader extends AsyncIterable<Batch> {
   close(): Promise<void>;
 }
 
-interface Settings extends BatchShape {
+interface Settings extends BatchShape, Pick<LoaderOptions, 'onSkip' | 'onNoCaption'> {
   readonly prefetch: number;
   readonly dropLast: boolean;
   readonly maxSkipRatio: number;
   readonly numRows: number;
+  /** Caption kinds that can be drawn, for messages. */
+  readonly kinds: readonly string[];
   readonly epochs: number | undefined;
-  readonly onSkip: ((reason: string, key: string) => void) | undefined;
 }
 
 /** A batch with what the loader has to note when it hands it out. */
 interface Prepared {
   readonly batch: Batch;
   readonly fallbacks: number;
+  /** Where the loader's state stands then. */
   readonly position: number;
+  readonly broken: number;
 }
-
-// Below this many samples a share of skips says little, unless they are all that the epoch has.
-const MIN_SEEN = 100;
-const SHOWN_SKIPS = 5;
 
 function checkInteger(name: string, value: number, min: number): void {
   if (!Number.isSafeInteger(value) || value < min) {
@@ -107,7 +111,7 @@ function checkInteger(name: string, value: number, min: number): void {
  *   if `resumeFrom` belongs to other data, another mix or other settings (the message says which).
  */
 export async function createLoader(options: LoaderOptions): Promise<Loader> {
-  const { batchSize, imageSize, contextLength, seed, transform, epochs, onSkip } = options;
+  const { batchSize, imageSize, contextLength, seed, transform, epochs } = options;
   const { prefetch = 4, shuffle = true, dropLast = true, maxSkipRatio = 0.01 } = options;
   const workers = options.workers ?? Math.max(1, availableParallelism() - 1);
   checkInteger('batchSize', batchSize, 1);
@@ -138,7 +142,7 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
     });
     const { numRows } = source;
     if (options.resumeFrom) checkResume(options.resumeFrom, { seed, fingerprint, numRows });
-    const start = options.resumeFrom ?? { epoch: 0, position: 0, seed, fingerprint };
+    const start = options.resumeFrom ?? { epoch: 0, position: 0, broken: 0, seed, fingerprint };
     decoder = await createDecoder(
       workers,
       { transform, imageSize, contextLength, seed },
@@ -151,7 +155,19 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
       await owned?.close();
     };
     return new StreamLoader(
-      { batchSize, imageSize, contextLength, prefetch, dropLast, maxSkipRatio, numRows, epochs, onSkip },
+      {
+        batchSize,
+        imageSize,
+        contextLength,
+        prefetch,
+        dropLast,
+        maxSkipRatio,
+        numRows,
+        kinds: mix.kinds.filter((_, i) => (mix.weights[i] as number) > 0),
+        epochs,
+        ...(options.onSkip ? { onSkip: options.onSkip } : {}),
+        ...(options.onNoCaption ? { onNoCaption: options.onNoCaption } : {}),
+      },
       stream,
       { ...start },
       close,
@@ -203,9 +219,9 @@ class StreamLoader implements Loader {
   /** Next sample of the segment. */
   #at = 0;
   #skipped: Skip[] = [];
-  #epochSeen = 0;
-  #epochSkips: Skip[] = [];
-  #epochNumSkipped = 0;
+  #noCaption: string[] = [];
+  #epochBroken: number;
+  #epochNoCaption = 0;
   #epochBatches = 0;
   /** The epoch was entered at its beginning, not by a resume. */
   #wholeEpoch: boolean;
@@ -214,7 +230,9 @@ class StreamLoader implements Loader {
     this.#settings = settings;
     this.#stream = stream;
     this.#state = state;
-    this.#wholeEpoch = state.position === 0;
+    const atEnd = state.position === settings.numRows;
+    this.#wholeEpoch = atEnd || state.position === 0;
+    this.#epochBroken = atEnd ? 0 : state.broken;
     this.#close = close;
     this.#prepare();
   }
@@ -251,10 +269,11 @@ class StreamLoader implements Loader {
     const prepared = await pending;
     this.#checkOpen();
     if (prepared === undefined) return undefined;
-    const { batch, fallbacks, position } = prepared;
-    this.#state = { ...this.#state, epoch: batch.epoch, position };
+    const { batch, fallbacks, position, broken } = prepared;
+    this.#state = { ...this.#state, epoch: batch.epoch, position, broken };
     this.#recorder.record(batch, batch.epoch, fallbacks);
     for (const { reason, key } of batch.skipped) this.#settings.onSkip?.(reason, key);
+    for (const key of batch.noCaption) this.#settings.onNoCaption?.(key);
     return batch;
   }
 
@@ -280,18 +299,19 @@ class StreamLoader implements Loader {
       const segment = await this.#current();
       if (segment === undefined) return undefined;
       while (this.#at < segment.samples.length && builder.count < batchSize) {
-        this.#add(builder, segment.samples[this.#at] as Sample, segment.start + this.#at);
+        this.#add(builder, segment.samples[this.#at] as Sample, segment.epoch, segment.start + this.#at);
         this.#at++;
       }
       const ended = segment.last && this.#at === segment.samples.length;
       const full = builder.count === batchSize;
-      const position = segment.start + this.#at;
       if (full || (ended && builder.count > 0 && !dropLast)) {
         this.#epochBatches++;
+        const state = { position: segment.start + this.#at, broken: this.#epochBroken };
         if (ended) this.#endEpoch(segment.epoch);
-        const { batch, fallbacks } = builder.finish(segment.epoch, this.#skipped);
+        const { batch, fallbacks } = builder.finish(segment.epoch, this.#skipped, this.#noCaption);
         this.#skipped = [];
-        return { batch, fallbacks, position };
+        this.#noCaption = [];
+        return { batch, fallbacks, ...state };
       }
       if (ended) {
         this.#endEpoch(segment.epoch);
@@ -308,44 +328,54 @@ class StreamLoader implements Loader {
     return this.#segment;
   }
 
-  #add(builder: BatchBuilder, sample: Sample, position: number): void {
-    this.#epochSeen++;
-    if (sample.skip === undefined) {
-      builder.add(sample, position);
+  #add(builder: BatchBuilder, sample: Sample, epoch: number, position: number): void {
+    const { key, fault } = sample;
+    if (fault !== undefined) {
+      this.#skipped.push({ key, reason: fault });
+      this.#epochBroken++;
+      this.#checkBudget(epoch, key, fault);
+    } else if (sample.caption === undefined) {
+      this.#noCaption.push(key);
+      this.#epochNoCaption++;
     } else {
-      const skip = { key: sample.key, reason: sample.skip };
-      this.#skipped.push(skip);
-      this.#epochNumSkipped++;
-      if (this.#epochSkips.length < SHOWN_SKIPS) this.#epochSkips.push(skip);
+      builder.add(sample, position);
     }
-    if (this.#epochSeen >= MIN_SEEN) this.#checkSkips();
   }
 
-  #checkSkips(): void {
-    const { maxSkipRatio } = this.#settings;
-    const [skipped, seen] = [this.#epochNumSkipped, this.#epochSeen];
-    if (skipped <= maxSkipRatio * seen) return;
-    const shown = this.#epochSkips.map(({ key, reason }) => `${key} (${reason})`).join(', ');
+  /** The budget is the epoch's, so that which epoch fails does not depend on the order of its samples. */
+  #checkBudget(epoch: number, key: string, fault: string): void {
+    const { maxSkipRatio, numRows } = this.#settings;
+    // As written in decimals: 0.29 * 100 is a little less than 29.
+    const budget = Math.floor(maxSkipRatio * numRows + 1e-6);
+    if (this.#epochBroken <= budget) return;
     throw new DataError(
-      `${skipped} of ${seen} samples had to be skipped, more than the allowed share of ${maxSkipRatio}. ` +
-        `${skipped > this.#epochSkips.length ? 'The first are' : 'They are'} ${shown}. ` +
+      `Epoch ${epoch}: broken samples: ${this.#epochBroken}, more than the ${budget} of ${numRows} that ` +
+        `data.maxSkipRatio = ${maxSkipRatio} allows. The last is ${key} (${fault}). ` +
         'Mend the data, or raise data.maxSkipRatio if the loss is acceptable.',
     );
   }
 
   #endEpoch(epoch: number): void {
-    this.#checkSkips();
-    if (this.#epochBatches === 0 && this.#wholeEpoch) {
-      const { numRows, batchSize } = this.#settings;
-      throw new DataError(
-        `Epoch ${epoch} filled no batch: ${numRows - this.#epochNumSkipped} of ${numRows} samples can be used, ` +
-          `a batch takes ${batchSize}. Lower the batch size or mend the data.`,
-      );
-    }
-    this.#epochSeen = 0;
-    this.#epochSkips = [];
-    this.#epochNumSkipped = 0;
+    if (this.#epochBatches === 0 && this.#wholeEpoch) this.#failEmpty(epoch);
+    this.#epochBroken = 0;
+    this.#epochNoCaption = 0;
     this.#epochBatches = 0;
     this.#wholeEpoch = true;
+  }
+
+  #failEmpty(epoch: number): never {
+    const { numRows, batchSize, kinds } = this.#settings;
+    const [broken, noCaption] = [this.#epochBroken, this.#epochNoCaption];
+    if (noCaption === numRows - broken && noCaption > 0) {
+      throw new DataError(
+        `Epoch ${epoch}: none of the ${noCaption} samples has a caption of kind ${kinds.join(', ')}. ` +
+          'Choose other kinds in data.captions, or other data.',
+      );
+    }
+    throw new DataError(
+      `Epoch ${epoch} filled no batch: ${numRows - broken - noCaption} of ${numRows} samples can be used ` +
+        `(${broken} are broken, ${noCaption} have no caption), a batch takes ${batchSize}. ` +
+        'Lower the batch size or mend the data.',
+    );
   }
 }

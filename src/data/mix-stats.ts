@@ -1,10 +1,10 @@
-/** What the loader's batches were made of: the mix as it came out, text lengths, fallbacks, skips. */
+/** What the loader's batches were made of: the mix as it came out, text lengths, fallbacks, samples passed over. */
 import type { CaptionKind } from './schema.js';
 
-/** A sample that could not be used. */
+/** A broken sample. */
 export interface Skip {
   readonly key: string;
-  /** 'no caption', 'no image', or why the image cannot be decoded. */
+  /** 'no key', 'no image', or why the image cannot be decoded. */
   readonly reason: string;
 }
 
@@ -18,14 +18,16 @@ export interface TokenLengths {
 
 /** Composition of some samples. */
 export interface MixSummary {
-  /** Samples in batches, skipped ones not among them. */
+  /** Samples in batches, those passed over not among them. */
   readonly samples: number;
   /** Share of the samples whose caption is of each kind that occurred; they sum to 1. */
   readonly ratios: Readonly<Partial<Record<CaptionKind, number>>>;
   /** Samples whose drawn kind had no caption, so that another kind's stands in. */
   readonly fallbacks: number;
-  /** Number of skipped samples by reason. */
+  /** Number of broken samples by reason. */
   readonly skips: Readonly<Record<string, number>>;
+  /** Samples passed over because they have no caption of the mix. */
+  readonly noCaption: number;
   readonly tokens: TokenLengths;
   /** Share of the samples whose text lost its end to the context length. */
   readonly truncatedShare: number;
@@ -45,6 +47,7 @@ export interface CountedBatch {
   readonly numTokens: Int32Array;
   readonly truncated: number;
   readonly skipped: readonly Skip[];
+  readonly noCaption: readonly string[];
 }
 
 /** Counts of some batches. Lengths are kept as a histogram, so that memory does not grow with samples. */
@@ -52,6 +55,7 @@ class Tally {
   #samples = 0;
   #fallbacks = 0;
   #truncated = 0;
+  #noCaption = 0;
   readonly #kinds = new Map<CaptionKind, number>();
   readonly #skips = new Map<string, number>();
   readonly #lengths = new Map<number, number>();
@@ -60,6 +64,7 @@ class Tally {
     this.#samples += batch.kinds.length;
     this.#fallbacks += fallbacks;
     this.#truncated += batch.truncated;
+    this.#noCaption += batch.noCaption.length;
     for (const kind of batch.kinds) increment(this.#kinds, kind);
     for (const { reason, key } of batch.skipped) increment(this.#skips, reasonClass(reason, key));
     for (const length of batch.numTokens) increment(this.#lengths, length);
@@ -72,6 +77,7 @@ class Tally {
       ratios: Object.fromEntries([...this.#kinds].sort().map(([kind, count]) => [kind, count / samples])),
       fallbacks: this.#fallbacks,
       skips: Object.fromEntries([...this.#skips].sort()),
+      noCaption: this.#noCaption,
       tokens: lengthsOf(this.#lengths, samples),
       truncatedShare: samples === 0 ? 0 : this.#truncated / samples,
     };

@@ -67,8 +67,10 @@ export function validateMix(
   }
   for (const kind of kinds) {
     if (columns !== undefined && !columns.includes(kind)) {
+      const near = nearest(kind, columns);
       throw new ConfigError(
-        `captions.${kind}: ${where} has no column '${kind}'. Its columns are ${columns.join(', ')}.`,
+        `captions.${kind}: ${where} has no column '${kind}'${near === undefined ? '.' : `; the nearest is '${near}'.`} ` +
+          `Its columns are ${columns.join(', ')}.`,
       );
     }
   }

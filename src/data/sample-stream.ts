@@ -13,8 +13,9 @@ const CHUNK_ROWS = 16;
 /** A sample, or why there is none. */
 export interface Sample {
   readonly key: string;
-  /** Why the sample cannot be used; undefined if it can, and then all that follows is there. */
-  readonly skip: string | undefined;
+  /** Why the sample is broken; undefined if it is not. */
+  readonly fault: string | undefined;
+  /** Undefined if the sample is broken or has no caption of the mix. If it is there, so is all that follows. */
   readonly caption: DrawnCaption | undefined;
   /** imageSize * imageSize * 3, H W C. */
   readonly pixels: Uint8Array;
@@ -122,17 +123,19 @@ export class SampleStream {
     });
     this.#reading = read.catch(() => undefined);
     const samples = (await read).map((row, i) => this.#draw(row, rows[i] as number, epoch));
-    const usable = samples.filter(({ skip }) => skip === undefined);
+    const usable = samples.filter(({ caption }) => caption !== undefined);
     if (usable.length === 0)
-      return { epoch, start, last, samples: samples.map(({ key, skip }) => skipped(key, skip)) };
+      return { epoch, start, last, samples: samples.map(({ key, fault }) => unusable(key, fault)) };
     const decoded = await this.#options.decoder.decode(packChunk(usable, epoch));
     let place = 0;
     return {
       epoch,
       start,
       last,
-      samples: samples.map(({ key, skip, caption }) =>
-        skip === undefined ? unpackSample(decoded, place++, usable.length, key, caption) : skipped(key, skip),
+      samples: samples.map(({ key, fault, caption }) =>
+        caption === undefined
+          ? unusable(key, fault)
+          : unpackSample(decoded, place++, usable.length, key, caption),
       ),
     };
   }
@@ -141,17 +144,16 @@ export class SampleStream {
     const { mix, seed } = this.#options;
     const key = keyOf(row.key);
     if (key === undefined)
-      return { key: `row ${index}`, skip: 'no key', caption: undefined, image: NO_PIXELS };
+      return { key: `row ${index}`, fault: 'no key', caption: undefined, image: NO_PIXELS };
     const image = row.image instanceof Uint8Array ? row.image : NO_PIXELS;
-    const caption = drawCaption(mix, row, seed, epoch, key);
-    const skip = image.length === 0 ? 'no image' : caption === undefined ? 'no caption' : undefined;
-    return { key, skip, caption, image };
+    if (image.length === 0) return { key, fault: 'no image', caption: undefined, image };
+    return { key, fault: undefined, caption: drawCaption(mix, row, seed, epoch, key), image };
   }
 }
 
 interface DrawnRow {
   readonly key: string;
-  readonly skip: string | undefined;
+  readonly fault: string | undefined;
   readonly caption: DrawnCaption | undefined;
   /** The image's file. */
   readonly image: Uint8Array;
@@ -176,8 +178,8 @@ function packChunk(rows: readonly DrawnRow[], epoch: number): Chunk {
   };
 }
 
-function skipped(key: string, skip: string | undefined): Sample {
-  return { key, skip, caption: undefined, pixels: NO_PIXELS, tokens: NO_TOKENS, numTokens: 0 };
+function unusable(key: string, fault: string | undefined): Sample {
+  return { key, fault, caption: undefined, pixels: NO_PIXELS, tokens: NO_TOKENS, numTokens: 0 };
 }
 
 function unpackSample(
@@ -185,17 +187,17 @@ function unpackSample(
   place: number,
   count: number,
   key: string,
-  caption: DrawnCaption | undefined,
+  caption: DrawnCaption,
 ): Sample {
   const failure = decoded.failures[place];
-  if (typeof failure === 'string') return skipped(key, failure);
+  if (typeof failure === 'string') return unusable(key, failure);
   const row = <T extends Uint8Array | Int32Array>(all: T): T => {
     const length = all.length / count;
     return all.subarray(place * length, (place + 1) * length) as T;
   };
   return {
     key,
-    skip: undefined,
+    fault: undefined,
     caption,
     pixels: row(decoded.pixels),
     tokens: row(decoded.tokens),

@@ -22,6 +22,7 @@ const metricsRow = z.looseObject({
   tokensMean: z.number().optional(),
   truncatedShare: z.number().optional(),
   skipped: z.number().optional(),
+  noCaption: z.number().optional(),
 });
 
 const interval = z.object({ low: z.number(), high: z.number() });

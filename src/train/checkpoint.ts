@@ -10,6 +10,7 @@ import { z } from 'zod';
 import type { LoaderState } from '../data/loader.js';
 import { CheckpointError } from '../errors.js';
 import {
+  cannotWrite,
   type HostTensor,
   readSafetensors,
   serializeSafetensors,
@@ -23,6 +24,10 @@ export interface RunState {
   /** Optimizer steps done. */
   readonly step: number;
   readonly samplesSeen: number;
+  /** Samples passed over because they are broken. */
+  readonly skipped: number;
+  /** Samples passed over because they have no caption of the mix. */
+  readonly noCaption: number;
   readonly seed: number;
   /** Kind and shape of the model, enough to rebuild it. */
   readonly model: { readonly kind: string; readonly config: unknown };
@@ -43,11 +48,14 @@ const stateSchema = z.object({
   format: z.literal(1),
   step: z.number().int().nonnegative(),
   samplesSeen: z.number().int().nonnegative(),
+  skipped: z.number().int().nonnegative(),
+  noCaption: z.number().int().nonnegative(),
   seed: z.number().int(),
   model: z.object({ kind: z.string(), config: z.unknown() }),
   loader: z.object({
     epoch: z.number().int().nonnegative(),
     position: z.number().int().nonnegative(),
+    broken: z.number().int().nonnegative(),
     seed: z.number().int(),
     fingerprint: z.string(),
   }),
@@ -78,10 +86,10 @@ export async function saveCheckpoint(
 ): Promise<string> {
   const target = join(root, checkpointName(state.step));
   const temporary = `${target}.${process.pid}.tmp`;
-  await rm(temporary, { recursive: true, force: true });
-  await mkdir(temporary, { recursive: true });
   const files: Record<string, { bytes: number; sha256: string }> = {};
   try {
+    await rm(temporary, { recursive: true, force: true });
+    await mkdir(temporary, { recursive: true });
     for (const [name, map] of [
       [MODEL, tensors.model],
       [OPTIMIZER, tensors.optimizer],
@@ -98,9 +106,10 @@ export async function saveCheckpoint(
     await rename(temporary, target);
     await syncDirectory(root);
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
+    // What is wrong with the disk may keep this from working, too, and is to be reported first.
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
     if (error instanceof CheckpointError) throw error;
-    throw new CheckpointError(`Cannot write checkpoint ${target}: ${(error as Error).message}`);
+    throw cannotWrite(target, error);
   }
   return target;
 }

@@ -32,22 +32,27 @@ export interface LoopOptions {
 export interface LoopResult {
   readonly step: number;
   readonly samplesSeen: number;
+  /** Broken samples passed over since the run began. */
+  readonly skipped: number;
   readonly finished: boolean;
   /** Figures of the last evaluation. */
   readonly evaluation: Record<string, number>;
+  /** The last checkpoint that this call saved; undefined if it ended before there was one. */
   readonly checkpoint: string | undefined;
 }
 
 /**
  * Trains until the schedule's last step or the signal.
  *
- * @throws NumericError when the loss or the gradient becomes NaN or infinite; the last checkpoint is left as it
- *   was. DataError from the loader.
+ * @throws NumericError when the loss, the gradient or a parameter that is to be saved is NaN or infinite; the
+ *   last checkpoint is left as it was. DataError from the loader.
  */
 export async function runLoop(options: LoopOptions): Promise<LoopResult> {
   const { task, loader, logger, schedule, signal } = options;
   let step = options.start?.step ?? 0;
   let samplesSeen = options.start?.samplesSeen ?? 0;
+  let skipped = options.start?.skipped ?? 0;
+  let noCaption = options.start?.noCaption ?? 0;
   let best = options.start?.best;
   let evaluation: Record<string, number> = {};
   let checkpoint: string | undefined;
@@ -65,12 +70,16 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
     }
   };
 
-  const save = async (): Promise<void> => {
+  const save = async (batch: Batch, numbers: { loss: number; gradNorm: number }): Promise<void> => {
+    // The loss is of the parameters before the step: those after it may have gone without its showing yet.
+    if (task.nonFiniteParams().length > 0) throw nonFinite(task, step, numbers, batch, checkpoint);
     // What is logged so far must be on the disk before the checkpoint that counts on it.
     logger.flush();
     const state: RunState = {
       step,
       samplesSeen,
+      skipped,
+      noCaption,
       seed: options.seed,
       model: task.model,
       loader: loader.state(),
@@ -89,6 +98,8 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
     const { loss, gradNorm, extra } = await task.step(batch, lr);
     step++;
     samplesSeen += batch.keys.length;
+    skipped += batch.skipped.length;
+    noCaption += batch.noCaption.length;
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
       throw nonFinite(task, step, { loss, gradNorm }, batch, checkpoint);
     }
@@ -102,6 +113,8 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
       gradNorm,
       ...extra,
       ...batchMetrics(batch),
+      skipped,
+      noCaption,
       stepMs: end - lastEnd,
       dataWaitMs: dataReady - lastEnd,
       imgPerSec: (batch.keys.length / (end - lastEnd)) * 1000,
@@ -109,14 +122,16 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
     const last = step === schedule.totalSteps;
     const due = (every: number | null): boolean => every !== null && every > 0 && step % every === 0;
     if (options.evaluators.length > 0 && (due(options.evalEvery) || last)) await evaluate();
-    if (due(options.checkpointEvery) || last || signal?.aborted || best?.step === step) await save();
+    if (due(options.checkpointEvery) || last || signal?.aborted || best?.step === step) {
+      await save(batch, { loss, gradNorm });
+    }
     lastEnd = performance.now();
   }
-  return { step, samplesSeen, finished: step >= schedule.totalSteps, evaluation, checkpoint };
+  return { step, samplesSeen, skipped, finished: step >= schedule.totalSteps, evaluation, checkpoint };
 }
 
-/** What the batch was made of: kinds realised, text lengths, losses of text and samples. */
-function batchMetrics(batch: Batch): Pick<MetricsRow, 'mix' | 'tokensMean' | 'truncatedShare' | 'skipped'> {
+/** What the batch was made of: kinds realised, text lengths, losses of text. */
+function batchMetrics(batch: Batch): Pick<MetricsRow, 'mix' | 'tokensMean' | 'truncatedShare'> {
   const count = batch.keys.length;
   const mix: Record<string, number> = {};
   for (const kind of batch.kinds) mix[kind] = (mix[kind] ?? 0) + 1 / count;
@@ -124,7 +139,6 @@ function batchMetrics(batch: Batch): Pick<MetricsRow, 'mix' | 'tokensMean' | 'tr
     mix,
     tokensMean: batch.numTokens.reduce((sum, n) => sum + n, 0) / count,
     truncatedShare: batch.truncated / count,
-    skipped: batch.skipped.length,
   };
 }
 
@@ -143,7 +157,7 @@ function nonFinite(
   return new NumericError(
     `Step ${step}: the loss is ${loss} and the gradient norm ${gradNorm}. Not finite after it: ${named}. ` +
       `Batch: ${batch.keys.slice(0, 8).join(', ')}${batch.keys.length > 8 ? `, … (${batch.keys.length} in all)` : ''}. ` +
-      `${checkpoint === undefined ? 'Checkpoints written before this run are' : `The last good checkpoint is ${checkpoint}, which is`} kept. ` +
+      `${checkpoint === undefined ? 'Checkpoints from before this start, if there are any, are' : `The last good checkpoint is ${checkpoint}, which is`} kept. ` +
       'Lower train.lr, lengthen train.warmupSteps, set train.gradClipNorm: 1, or use train.precision: fp32.',
   );
 }

@@ -26,7 +26,7 @@ export type RunPaths = ReturnType<typeof runPaths>;
  *
  * @param mayExist whether an earlier run may be continued there
  * @returns a function that gives the folder up
- * @throws ConfigError if the folder holds another run, or another process trains in it
+ * @throws ConfigError if the folder holds another run, another process trains in it, or it cannot be written
  */
 export async function claimRunFolder(paths: RunPaths, mayExist: boolean): Promise<() => Promise<void>> {
   const { directory, lock } = paths;
@@ -36,13 +36,17 @@ export async function claimRunFolder(paths: RunPaths, mayExist: boolean): Promis
       `${directory} holds a run already. Continue it with --resume auto, or choose another run.name.`,
     );
   }
-  await mkdir(paths.checkpoints, { recursive: true });
+  try {
+    await mkdir(directory, { recursive: true });
+  } catch (error) {
+    throw notWritable(directory, error);
+  }
   for (;;) {
     try {
       await writeFile(lock, `${process.pid}\n${hostname()}\n`, { flag: 'wx' });
       break;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw notWritable(directory, error);
       const [pid, host] = (await readFile(lock, 'utf8').catch(() => '')).split('\n');
       if (host === hostname() && !isAlive(Number(pid))) {
         await rm(lock, { force: true });
@@ -54,6 +58,14 @@ export async function claimRunFolder(paths: RunPaths, mayExist: boolean): Promis
     }
   }
   return () => rm(lock, { force: true });
+}
+
+function notWritable(directory: string, error: unknown): ConfigError {
+  return new ConfigError(
+    `Cannot write into the run's folder ${directory}: ${(error as Error).message}. ` +
+      'Choose another run.dir, or make room and give this user the right to write there.',
+    { cause: error },
+  );
 }
 
 function isAlive(pid: number): boolean {

@@ -1,19 +1,19 @@
 /** A whole training run from a configuration: folder, engine, data, model, loop. */
-import { basename } from 'node:path';
 import { dumpConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
 import { openSource } from '../data/datasets/open.js';
-import { createLoader } from '../data/loader.js';
+import { createLoader, type Loader } from '../data/loader.js';
 import type { Source } from '../data/sources/source.js';
 import { engineInfo, startEngine } from '../engine/index.js';
-import { CheckpointError, ConfigError } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import type { ClipConfig } from '../models/clip/index.js';
 import { writeFileAtomically } from '../safetensors.js';
-import { type Checkpoint, loadCheckpoint, newestCheckpoint } from './checkpoint.js';
+import type { Checkpoint } from './checkpoint.js';
 import type { Evaluator } from './evaluator.js';
 import { TrainLogger } from './logging/logger.js';
 import type { ProgressStream } from './logging/progress.js';
 import { type LoopResult, runLoop } from './loop.js';
+import { findStart } from './resume.js';
 import { claimRunFolder, type RunPaths, runPaths, writeVersions } from './run-folder.js';
 import { ClipTask } from './tasks/clip.js';
 import { resolveClipConfig } from './tasks/clip-config.js';
@@ -61,7 +61,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
   try {
     requireOneBatch(source, config);
     release = await claimRunFolder(paths, resume !== 'none');
-    const checkpoint = await findStart(paths, resume, inform);
+    const checkpoint = await findStart(paths, config, resume, inform);
     return {
       ...(await trainIn(paths, config, model, source, checkpoint, options, inform)),
       directory: paths.directory,
@@ -81,22 +81,6 @@ function requireOneBatch(source: Source, config: TrainConfig): void {
   }
 }
 
-async function findStart(
-  paths: RunPaths,
-  resume: string,
-  inform: (message: string) => void,
-): Promise<Checkpoint | undefined> {
-  if (resume === 'none') return undefined;
-  if (resume !== 'auto') return loadCheckpoint(resume);
-  const newest = await newestCheckpoint(paths.checkpoints, inform);
-  inform(
-    newest === undefined
-      ? `No checkpoint in ${paths.directory}: starting at step 0.`
-      : `Going on from ${basename(newest.directory)}, ${newest.state.samplesSeen.toLocaleString('en-US')} samples seen.`,
-  );
-  return newest;
-}
-
 async function trainIn(
   paths: RunPaths,
   config: TrainConfig,
@@ -112,12 +96,6 @@ async function trainIn(
     ...(engine.threads === 'auto' ? {} : { threads: engine.threads }),
     ...(engine.libtensorflow === null ? {} : { libtensorflow: engine.libtensorflow }),
   });
-  if (checkpoint && checkpoint.state.seed !== training.seed) {
-    throw new CheckpointError(
-      `${checkpoint.directory} was trained with seed ${checkpoint.state.seed}, the configuration has ${training.seed}. ` +
-        'Set train.seed to the former, or start a new run.',
-    );
-  }
   const task = new ClipTask({
     config: model,
     seed: training.seed,
@@ -131,31 +109,43 @@ async function trainIn(
     gradClipNorm: training.gradClipNorm,
     evalBatchSize: config.eval.batchSize,
   });
-  if (checkpoint) task.restore(checkpoint.model, checkpoint.optimizer, checkpoint.directory);
-  const loader = await createLoader({
-    source,
-    captions: data.captions,
-    batchSize: training.batchSize,
-    imageSize: model.vision.imageSize,
-    contextLength: model.text.contextLength,
-    seed: training.seed,
-    ...(data.workers === 'auto' ? {} : { workers: data.workers }),
-    prefetch: data.prefetch,
-    transform: 'train',
-    maxSkipRatio: data.maxSkipRatio,
-    onSkip: (reason, key) => inform(`Skipped ${key}: ${reason}`),
-    ...(checkpoint ? { resumeFrom: checkpoint.state.loader } : {}),
-  });
-  const steps = totalSteps(config, source.numRows);
-  await writeFileAtomically(paths.config, dumpConfig(config));
-  await writeVersions(paths, engineInfo(), training.seed);
-  const logger = new TrainLogger(paths.directory, {
-    totalSteps: steps,
-    logEvery: training.logEvery,
-    ...(checkpoint ? { resumeStep: checkpoint.state.step } : {}),
-    ...(options.progress ? { progress: options.progress } : {}),
-  });
+  let loader: Loader | undefined;
+  let logger: TrainLogger | undefined;
+  let toldNoCaption = false;
   try {
+    if (checkpoint) task.restore(checkpoint.model, checkpoint.optimizer, checkpoint.directory);
+    loader = await createLoader({
+      source,
+      captions: data.captions,
+      batchSize: training.batchSize,
+      imageSize: model.vision.imageSize,
+      contextLength: model.text.contextLength,
+      seed: training.seed,
+      ...(data.workers === 'auto' ? {} : { workers: data.workers }),
+      prefetch: data.prefetch,
+      transform: 'train',
+      maxSkipRatio: data.maxSkipRatio,
+      onSkip: (reason, key) => inform(`Skipped ${key}: ${reason}`),
+      onNoCaption: (key) => {
+        if (toldNoCaption) return; // AltText is missing often: a line for each would bury the rest
+        toldNoCaption = true;
+        inform(
+          `Passed over ${key}: it has no caption of the mix. Others like it are counted in metrics.jsonl.`,
+        );
+      },
+      ...(checkpoint ? { resumeFrom: checkpoint.state.loader } : {}),
+    });
+    const evaluators = (await options.evaluators?.()) ?? [];
+    // Only now is all known to fit: a run that is refused leaves nothing that would be in the way of the mended one.
+    await writeFileAtomically(paths.config, dumpConfig(config));
+    await writeVersions(paths, engineInfo(), training.seed);
+    const steps = totalSteps(config, source.numRows);
+    logger = new TrainLogger(paths.directory, {
+      totalSteps: steps,
+      logEvery: training.logEvery,
+      ...(checkpoint ? { resumeStep: checkpoint.state.step } : {}),
+      ...(options.progress ? { progress: options.progress } : {}),
+    });
     return await runLoop({
       task,
       loader,
@@ -172,13 +162,13 @@ async function trainIn(
       keepLast: config.checkpoint.keepLast,
       keepBest: config.checkpoint.keepBest,
       evalEvery: config.eval.every,
-      evaluators: (await options.evaluators?.()) ?? [],
+      evaluators,
       ...(checkpoint ? { start: checkpoint.state } : {}),
       ...(options.signal ? { signal: options.signal } : {}),
     });
   } finally {
-    logger.close();
-    await loader.close();
+    await loader?.close();
     task.dispose();
+    logger?.close();
   }
 }

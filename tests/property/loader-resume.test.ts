@@ -15,6 +15,8 @@ const plan = fc.record({
   batchSize: fc.integer({ min: 1, max: 12 }),
   seed: fc.nat(),
   broken: fc.uniqueArray(fc.nat({ max: 59 }), { maxLength: 5 }),
+  silent: fc.uniqueArray(fc.nat({ max: 59 }), { maxLength: 5 }),
+  maxBroken: fc.integer({ min: 0, max: 6 }),
   dropLast: fc.boolean(),
   shuffle: fc.boolean(),
   stops: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 3 }),
@@ -22,8 +24,12 @@ const plan = fc.record({
 
 type Plan = typeof plan extends fc.Arbitrary<infer T> ? T : never;
 
-function optionsOf({ numRows, batchSize, seed, broken, dropLast, shuffle }: Plan): LoaderOptions {
-  const used = rows.slice(0, numRows).map((row, i) => (broken.includes(i) ? { ...row, image: null } : row));
+function optionsOf({ numRows, batchSize, seed, broken, silent, dropLast, shuffle }: Plan): LoaderOptions {
+  const used = rows.slice(0, numRows).map((row, i) => ({
+    ...row,
+    ...(broken.includes(i) ? { image: null } : {}),
+    ...(silent.includes(i) ? { alt: '', ssc: null } : {}),
+  }));
   return {
     source: new MemorySource(used),
     captions: { alt: 0.3, ssc: 0.7 },
@@ -39,39 +45,60 @@ function optionsOf({ numRows, batchSize, seed, broken, dropLast, shuffle }: Plan
   };
 }
 
+/** Samples that can be used. */
+function usableOf({ numRows, broken, silent }: Plan): Row[] {
+  return rows.slice(0, numRows).filter((_, i) => !broken.includes(i) && !silent.includes(i));
+}
+
+/** Up to `count` batches, or those before the error and the error. */
 async function collect(options: LoaderOptions, count: number) {
   const loader = await createLoader(options);
   const batches: Batch[] = [];
-  while (batches.length < count) batches.push(await loader.next());
+  let error: unknown;
+  while (batches.length < count && error === undefined) {
+    await loader.next().then(
+      (batch) => batches.push(batch),
+      (cause) => {
+        error = cause;
+      },
+    );
+  }
   const state = loader.state();
   await loader.close();
-  return { batches, state };
+  return { batches, error, state };
 }
 
-it('a loader resumed at any batches gives the batches of one that never stopped', async () => {
+it('a loader resumed at any batches gives the batches, and the error, of one that never stopped', async () => {
+  let numFailed = 0;
   await fc.assert(
     fc.asyncProperty(plan, async (drawn) => {
-      fc.pre(drawn.numRows - drawn.broken.length >= drawn.batchSize);
-      const options = optionsOf(drawn);
+      fc.pre(usableOf(drawn).length >= drawn.batchSize);
+      const options = { ...optionsOf(drawn), maxSkipRatio: Math.min(1, drawn.maxBroken / drawn.numRows) };
       const total = drawn.stops.reduce((sum, stop) => sum + stop, 3);
-      const { batches: expected } = await collect(options, total);
+      const expected = await collect(options, total);
       let resume: Pick<LoaderOptions, 'resumeFrom'> = {};
+      let error: unknown;
       const resumed: Batch[] = [];
       for (const stop of [...drawn.stops, 3]) {
         const part = await collect({ ...options, ...resume }, stop);
         resumed.push(...part.batches);
         resume = { resumeFrom: JSON.parse(JSON.stringify(part.state)) };
+        error = part.error;
+        if (error !== undefined) break;
       }
-      expect(resumed).toEqual(expected);
+      expect(resumed).toEqual(expected.batches);
+      expect(error).toEqual(expected.error);
+      if (error !== undefined) numFailed++;
     }),
-    { numRuns: 25 },
+    { numRuns: 60, seed: 1 },
   );
+  expect(numFailed).toBeGreaterThan(5); // so that the property says something about errors
 });
 
 it('an epoch hands out each usable key once, in the same order for any batch size', async () => {
   await fc.assert(
     fc.asyncProperty(plan, async (drawn) => {
-      fc.pre(drawn.numRows > drawn.broken.length);
+      fc.pre(usableOf(drawn).length > 0);
       const options = { ...optionsOf(drawn), dropLast: false, epochs: 1 };
       const keysOf = async (batchSize: number): Promise<string[]> => {
         const loader = await createLoader({ ...options, batchSize });
@@ -81,8 +108,11 @@ it('an epoch hands out each usable key once, in the same order for any batch siz
         return keys;
       };
       const keys = await keysOf(drawn.batchSize);
-      const usable = rows.slice(0, drawn.numRows).filter((_, i) => !drawn.broken.includes(i));
-      expect([...keys].sort()).toEqual(usable.map(({ key }) => key as string).sort());
+      expect([...keys].sort()).toEqual(
+        usableOf(drawn)
+          .map(({ key }) => key as string)
+          .sort(),
+      );
       expect(await keysOf(60)).toEqual(keys);
     }),
     { numRuns: 25 },

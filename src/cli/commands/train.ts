@@ -44,15 +44,23 @@ export function registerTrain(program: Command): void {
           signal: signals.signal,
         });
         for (const [name, value] of Object.entries(result.evaluation)) print(`${name}  ${value.toFixed(4)}`);
+        if (result.skipped > 0) {
+          print(
+            `${result.skipped.toLocaleString('en-US')} broken samples were passed over: see 'skipped' in ` +
+              `${result.directory}/metrics.jsonl.`,
+          );
+        }
         if (result.finished) {
           print(
             `Done: ${result.step} steps, ${result.samplesSeen.toLocaleString('en-US')} samples. Run: ${result.directory}`,
           );
           return;
         }
+        const saved = result.checkpoint === undefined ? 'nothing new to save' : `saved ${result.checkpoint}`;
+        const again = ['capstan', 'train', path, ...flags.set.flatMap((text) => ['--set', text])];
         print(
-          `Stopped after step ${result.step}; saved ${result.checkpoint}. ` +
-            `Go on with: capstan train ${path} --resume auto${flags.set.map((s) => ` --set ${s}`).join('')}`,
+          `Stopped after step ${result.step}; ${saved}. ` +
+            `Go on with: ${[...again, '--resume', 'auto'].map(quoted).join(' ')}`,
         );
         const exitCode = signals.exitCode();
         if (exitCode !== undefined) process.exitCode = exitCode;
@@ -60,6 +68,11 @@ export function registerTrain(program: Command): void {
         signals.stop();
       }
     });
+}
+
+/** An argument as a shell takes it. */
+function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function collect(value: string, previous: string[]): string[] {

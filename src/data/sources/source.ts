@@ -78,9 +78,7 @@ export class ShardedSource implements Source {
     const byShard = new Map<number, { local: number[]; places: number[] }>();
     for (const [place, index] of indices.entries()) {
       if (!Number.isInteger(index) || index < 0 || index >= this.numRows) {
-        throw new DataError(
-          `${this.path}: there is no row ${index}; rows run from 0 to ${this.numRows - 1}.`,
-        );
+        throw outOfRange(this, index);
       }
       const shard = this.#shardOf(index);
       let wanted = byShard.get(shard);
@@ -133,6 +131,50 @@ export class ShardedSource implements Source {
     }
     return low;
   }
+}
+
+/** Some rows of a source, numbered anew. Closing it closes the source. */
+export class RowSubset implements Source {
+  readonly path: string;
+  readonly columns: readonly string[];
+  readonly numRows: number;
+  readonly fingerprint: string;
+
+  /** @param label what was chosen, for the fingerprint. */
+  constructor(
+    private readonly source: Source,
+    private readonly rows: readonly number[],
+    label: string,
+  ) {
+    this.path = source.path;
+    this.columns = source.columns;
+    this.numRows = rows.length;
+    this.fingerprint = createHash('sha256')
+      .update(`${source.fingerprint}\0${label}\0${rows.length}`)
+      .digest('hex');
+  }
+
+  async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
+    const rows = indices.map((index) => {
+      const row = this.rows[index];
+      if (row === undefined) throw outOfRange(this, index);
+      return row;
+    });
+    return this.source.readRows(rows, columns);
+  }
+
+  async readColumn(column: string): Promise<Value[]> {
+    const values = await this.source.readColumn(column);
+    return this.rows.map((row) => values[row] as Value);
+  }
+
+  close(): Promise<void> {
+    return this.source.close();
+  }
+}
+
+function outOfRange({ path, numRows }: Source, index: number): DataError {
+  return new DataError(`${path}: there is no row ${index}; rows run from 0 to ${numRows - 1}.`);
 }
 
 /** The name with the fewest edits to `name`, if at most half of its characters change. */

@@ -1,6 +1,15 @@
 /** JSON lines that survive a crash and a resumption: one row per line, each row with its step. */
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { DataError } from '../../errors.js';
+import { cannotWrite } from '../../safetensors.js';
 
 /**
  * Cuts a file after its last row up to a step, so that a run resumed there writes what an uninterrupted one
@@ -41,15 +50,25 @@ function stepOf(text: string, path: string, line: number): number {
 
 /** Appends rows to a file. */
 export class JsonlWriter {
+  readonly #path: string;
   readonly #file: number;
 
   constructor(path: string) {
+    this.#path = path;
     this.#file = openSync(path, 'a');
   }
 
-  /** Appends a row in one write, so that only a crash of the machine can cut it. */
+  /**
+   * Appends a row in one write, so that only a crash of the machine or a full disk can cut it.
+   *
+   * @throws CheckpointError if the disk is full; the rows before stay
+   */
   append(row: object): void {
-    writeSync(this.#file, `${JSON.stringify(row)}\n`);
+    try {
+      writeFileSync(this.#file, `${JSON.stringify(row)}\n`);
+    } catch (error) {
+      throw cannotWrite(this.#path, error);
+    }
   }
 
   /** Returns when the rows are on the disk. */

@@ -26,8 +26,10 @@ export interface MetricsRow {
   readonly tokensMean: number;
   /** Share of the captions that were cut. */
   readonly truncatedShare: number;
-  /** Samples passed over because they could not be read. */
+  /** Samples passed over since the run began because they are broken. */
   readonly skipped: number;
+  /** Samples passed over since the run began because they have no caption of the mix. */
+  readonly noCaption: number;
 }
 
 export interface TrainLoggerOptions {

@@ -2,9 +2,10 @@
  * Scalars as TensorBoard reads them: a file of length-prefixed, checksummed records, each an `Event` message
  * (tensorflow/core/util/event.proto, tensorflow/core/lib/io/record_writer.h).
  */
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { cannotWrite } from '../../safetensors.js';
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
@@ -105,6 +106,7 @@ export function encodeRestartEvent(wallSeconds: number, step: number): Uint8Arra
 
 /** Writes scalars to a new events file. */
 export class TensorboardWriter {
+  readonly #path: string;
   readonly #file: number;
 
   /**
@@ -114,12 +116,13 @@ export class TensorboardWriter {
   constructor(directory: string, restartStep?: number) {
     const now = Date.now();
     const name = `events.out.tfevents.${Math.floor(now / 1000)}.${hostname()}.${process.pid}.${now % 1000}`;
-    this.#file = openSync(join(directory, name), 'a');
+    this.#path = join(directory, name);
+    this.#file = openSync(this.#path, 'a');
     this.#write(encodeVersionEvent(now / 1000));
     if (restartStep !== undefined) this.#write(encodeRestartEvent(now / 1000, restartStep));
   }
 
-  /** Adds scalars of a step. */
+  /** Adds scalars of a step. @throws CheckpointError if the disk is full */
   scalars(step: number, values: Readonly<Record<string, number>>): void {
     this.#write(encodeScalarEvent(Date.now() / 1000, step, values));
   }
@@ -134,6 +137,10 @@ export class TensorboardWriter {
   }
 
   #write(event: Uint8Array): void {
-    writeSync(this.#file, encodeRecord(event));
+    try {
+      writeFileSync(this.#file, encodeRecord(event));
+    } catch (error) {
+      throw cannotWrite(this.#path, error);
+    }
   }
 }

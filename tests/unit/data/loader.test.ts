@@ -139,7 +139,6 @@ describe('samples that cannot be used', () => {
   });
 
   it.each([
-    ['no caption', { alt: '', ssc: null }],
     ['no image', { image: null }],
     ['no key', { key: null }],
   ])('are counted by reason: %s', async (reason, how) => {
@@ -154,32 +153,92 @@ describe('samples that cannot be used', () => {
     expect(batch.keys).not.toContain('k7');
   });
 
-  it('stop the loader when they are too many, with reasons and keys', async () => {
+  it("stop the loader at the first beyond the epoch's budget", async () => {
     const source = new MemorySource(spoil(broken, { image: Uint8Array.of() }));
-    const loader = await open({ source, batchSize: 10, shuffle: false });
-    // The hundredth sample is in the tenth batch: only from there on a share means something.
-    const batches = await take(loader, 9);
-    expect(batches.flatMap(({ skipped }) => skipped)).toHaveLength(5);
+    const loader = await open({ source, batchSize: 10, shuffle: false, maxSkipRatio: 0.025 });
+    const batches = await take(loader, 4); // k0 to k40; the next batch meets k50 to k53
+    expect(batches.flatMap(({ skipped }) => skipped)).toHaveLength(1);
     const message =
-      '5 of 100 samples had to be skipped, more than the allowed share of 0.01. They are k3 (no image), ' +
-      'k50 (no image), k51 (no image), k52 (no image), k53 (no image).';
+      'Epoch 0: broken samples: 5, more than the 4 of 160 that data.maxSkipRatio = 0.025 allows. ' +
+      'The last is k53 (no image).';
     await expect(loader.next()).rejects.toThrow(message);
     await expect(loader.next()).rejects.toThrow(message);
     await expect(loader.next()).rejects.toThrow(DataError);
   });
 
-  it('stop a short epoch at its end', async () => {
-    const short = spoil([3], { image: null }).slice(0, 50);
-    const loader = await open({ source: new MemorySource(short), batchSize: 20 });
-    await take(loader, 2);
-    await expect(loader.next()).rejects.toThrow('1 of 50 samples had to be skipped');
+  it('stop it or not whatever the order: the budget is a whole number of rows', async () => {
+    const source = new MemorySource(spoil([0, 1, 2, 3, 4, 5, 6, 7], { image: null }).slice(0, 100));
+    const finishes = async (maxSkipRatio: number, seed: number): Promise<boolean> => {
+      const loader = await open({ source, seed, maxSkipRatio, epochs: 2, imageSize: 1 });
+      return all(loader).then(
+        () => true,
+        () => false,
+      );
+    };
+    for (let seed = 0; seed < 12; seed++) {
+      expect(await finishes(0.079, seed)).toBe(false);
+      expect(await finishes(0.08, seed)).toBe(true); // anew in each epoch
+    }
+    // 0.29 * 100 is less than 29 in binary.
+    const spoilt = new MemorySource(spoil([...Array(29).keys()], { image: null }).slice(0, 100));
+    expect(await all(await open({ source: spoilt, maxSkipRatio: 0.29, epochs: 1 }))).toHaveLength(5);
+  });
+
+  it('are none where maxSkipRatio is 0', async () => {
+    const source = new MemorySource(spoil([13], { image: null }));
+    const loader = await open({ source, shuffle: false, maxSkipRatio: 0 });
+    await loader.next();
+    await expect(loader.next()).rejects.toThrow('Epoch 0: broken samples: 1, more than the 0 of 160');
   });
 
   it('may leave too few for one batch', async () => {
     const source = new MemorySource(spoil([1, 2, 3], { image: null }));
     await expect((await open({ source, batchSize: 160, maxSkipRatio: 1 })).next()).rejects.toThrow(
-      'Epoch 0 filled no batch: 157 of 160 samples can be used, a batch takes 160.',
+      'Epoch 0 filled no batch: 157 of 160 samples can be used (3 are broken, 0 have no caption), a batch takes 160.',
     );
+  });
+});
+
+describe('samples without a caption', () => {
+  const silent = Array.from({ length: 40 }, (_, i) => i * 3);
+
+  it('are passed over and counted, and are no broken ones', async () => {
+    const source = new MemorySource(spoil(silent, { alt: '' }));
+    const told: string[] = [];
+    const broken: string[] = [];
+    const loader = await open({
+      source,
+      captions: { alt: 1 },
+      maxSkipRatio: 0,
+      dropLast: false,
+      epochs: 1,
+      onNoCaption: (key) => told.push(key),
+      onSkip: (_, key) => broken.push(key),
+    });
+    const batches = await all(loader);
+    expect(batches.flatMap(({ keys }) => keys)).toHaveLength(120);
+    expect(batches.flatMap(({ noCaption }) => noCaption)).toEqual(told);
+    expect([...told].sort()).toEqual(silent.map((i) => `k${i}`).sort());
+    expect(broken).toEqual([]);
+    const { noCaption, skips, samples } = loader.stats().cumulative;
+    expect({ noCaption, skips, samples }).toEqual({ noCaption: told.length, skips: {}, samples: 120 });
+  });
+
+  it('take a caption of another kind of the mix', async () => {
+    const source = new MemorySource(spoil(silent, { alt: null }));
+    const loader = await open({ source, captions: { alt: 0.99, ssc: 0.01 }, dropLast: false, epochs: 1 });
+    const batches = await all(loader);
+    expect(batches.flatMap(({ keys }) => keys)).toHaveLength(160);
+    expect(batches.flatMap(({ noCaption }) => noCaption)).toEqual([]);
+    expect(loader.stats().cumulative.fallbacks).toBeGreaterThan(30);
+  });
+
+  it.each([true, false])('are an error where a whole epoch has no other, dropLast %s', async (dropLast) => {
+    const source = new MemorySource(spoil([...rows.keys()], { alt: ' ' }));
+    const options = { source, captions: { alt: 1, ssc: 0 }, dropLast };
+    const message =
+      'Epoch 0: none of the 160 samples has a caption of kind alt. Choose other kinds in data.captions, or other data.';
+    await expect((await open(options)).next()).rejects.toThrow(new DataError(message));
   });
 });
 
@@ -199,14 +258,38 @@ describe('state', () => {
     }
   });
 
-  it('counts samples handed out, skipped ones included, not those prepared', async () => {
+  it('counts samples handed out, those passed over included, not those prepared', async () => {
     const source = new MemorySource(spoil([2], { image: null }));
     const loader = await open({ source, shuffle: false });
-    expect(loader.state()).toMatchObject({ epoch: 0, position: 0, seed: 5 });
+    expect(loader.state()).toMatchObject({ epoch: 0, position: 0, broken: 0, seed: 5 });
     await loader.next();
-    expect(loader.state()).toMatchObject({ epoch: 0, position: 13 });
+    expect(loader.state()).toMatchObject({ epoch: 0, position: 13, broken: 1 });
     await take(loader, 13);
-    expect(loader.state()).toMatchObject({ epoch: 1, position: 13 });
+    expect(loader.state()).toMatchObject({ epoch: 1, position: 13, broken: 1 });
+  });
+
+  it('carries the broken samples of its epoch, and only of its epoch, to the next loader', async () => {
+    const source = new MemorySource(spoil([0, 80], { image: null }).slice(0, 82));
+    const options = { source, shuffle: false, batchSize: 40, dropLast: false, maxSkipRatio: 0.02 };
+    const first = await open(options);
+    await first.next();
+    const second = await open({ ...options, resumeFrom: first.state() });
+    await expect(second.next()).rejects.toThrow('Epoch 0: broken samples: 2, more than the 1 of 82');
+    const lenient = await open({ ...options, maxSkipRatio: 0.03 });
+    await take(lenient, 2);
+    expect(lenient.state()).toMatchObject({ epoch: 0, position: 82, broken: 2 });
+    const next = await open({ ...options, maxSkipRatio: 0.03, resumeFrom: lenient.state() });
+    expect((await next.next()).epoch).toBe(1);
+  });
+
+  it('at the end of an epoch does not excuse the next from filling a batch', async () => {
+    const source = new MemorySource(spoil([1, 2], { image: null }));
+    const options = { source, maxSkipRatio: 1, dropLast: false };
+    const first = await open(options);
+    await take(first, 14);
+    expect(first.state()).toMatchObject({ epoch: 0, position: 160 });
+    const second = await open({ ...options, dropLast: true, batchSize: 159, resumeFrom: first.state() });
+    await expect(second.next()).rejects.toThrow('Epoch 1 filled no batch: 158 of 160 samples can be used');
   });
 
   it('continues with another batch size', async () => {
@@ -236,7 +319,10 @@ describe('state', () => {
       'data set (files or split): was "rows-160", is "other"',
     );
     await expect(open({ resumeFrom: { ...resumeFrom, position: 161 } })).rejects.toThrow(
-      'epoch 0, sample 161 does not exist',
+      'epoch 0, sample 161, 0 of them broken, does not exist',
+    );
+    await expect(open({ resumeFrom: { ...resumeFrom, position: 3, broken: 4 } })).rejects.toThrow(
+      'sample 3, 4 of them broken, does not exist',
     );
     await expect(open({ resumeFrom: { ...resumeFrom, fingerprint: 'x' } })).rejects.toThrow('not readable');
   });
@@ -252,7 +338,7 @@ describe('options', () => {
     [{ captions: { alt: 0.4, ssc: 0.5 } }, 'sum to 0.9'],
     [
       { captions: { alt: 0.5, dsc: 0.5 } },
-      "memory has no column 'dsc'. Its columns are key, image, alt, ssc.",
+      "memory has no column 'dsc'; the nearest is 'ssc'. Its columns are key, image, alt, ssc.",
     ],
     [{ batchSize: 161 }, 'batchSize is 161, but memory has only 160 rows'],
   ])('%o is refused', async (change, message) => {

@@ -6,6 +6,7 @@ const nothing = {
   ratios: {},
   fallbacks: 0,
   skips: {},
+  noCaption: 0,
   tokens: { mean: 0, p50: 0, p95: 0, max: 0 },
   truncatedShare: 0,
 };
@@ -19,10 +20,11 @@ it('sums up the last batch and its epoch', () => {
       numTokens: Int32Array.of(10, 20, 30, 100),
       truncated: 1,
       skipped: [
-        { key: 'a', reason: 'no caption' },
+        { key: 'a', reason: 'no image' },
         { key: 'b', reason: 'Image "b" is empty (0 bytes).' },
         { key: 'c', reason: 'Image "c" is empty (0 bytes).' },
       ],
+      noCaption: ['d', 'e', 'f'],
     },
     0,
     2,
@@ -31,13 +33,15 @@ it('sums up the last batch and its epoch', () => {
     samples: 4,
     ratios: { alt: 0.75, ssc: 0.25 },
     fallbacks: 2,
-    skips: { 'no caption': 1, 'Image is empty (0 bytes).': 2 },
+    skips: { 'Image is empty (0 bytes).': 2, 'no image': 1 },
+    noCaption: 3,
     tokens: { mean: 40, p50: 20, p95: 100, max: 100 },
     truncatedShare: 0.25,
   };
   expect(recorder.stats()).toEqual({ epoch: 0, step: first, cumulative: first });
 
-  const plain = { kinds: ['ssc'] as const, numTokens: Int32Array.of(5), truncated: 0, skipped: [] };
+  const numTokens = Int32Array.of(5);
+  const plain = { kinds: ['ssc'] as const, numTokens, truncated: 0, skipped: [], noCaption: [] };
   recorder.record(plain, 0, 0);
   const step = { ...nothing, samples: 1, ratios: { ssc: 1 }, tokens: { mean: 5, p50: 5, p95: 5, max: 5 } };
   expect(recorder.stats()).toEqual({

@@ -43,6 +43,9 @@ describe('validateMix', () => {
     expect(() => validateMix({ alt: 0.5, dsc: 0.5 }, ['key', 'image', 'alt'], 'train.arrow')).toThrow(
       "captions.dsc: train.arrow has no column 'dsc'. Its columns are key, image, alt.",
     );
+    expect(() => validateMix({ alt: 1 }, ['key', 'image', 'Alt_Text', 'altt'])).toThrow(
+      "captions.alt: the data set has no column 'alt'; the nearest is 'altt'. Its columns are key, image, Alt_Text, altt.",
+    );
   });
 });
 

@@ -39,6 +39,7 @@ export async function writeExampleRun(
     tokensMean: 9 + random.uniform(),
     truncatedShare: 0.01 * random.uniform(),
     skipped: 0,
+    noCaption: 0,
   }));
   await writeFile(
     join(dir, 'metrics.jsonl'),

@@ -23,9 +23,11 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 const state = (step: number): RunState => ({
   step,
   samplesSeen: step * 8,
+  skipped: 2,
+  noCaption: 3,
   seed: 3,
   model: { kind: 'clip', config: { embedDim: 4 } },
-  loader: { epoch: 1, position: 16, seed: 3, fingerprint: 'abc' },
+  loader: { epoch: 1, position: 16, broken: 1, seed: 3, fingerprint: 'abc' },
   best: { metric: 'zeroShot/top1', value: 0.5, step: 1 },
 });
 

@@ -88,13 +88,20 @@ const peaked = (peak: number): Evaluator => {
 describe('runLoop', () => {
   it('trains to the last step and saves it', async () => {
     const result = await run();
-    expect(result).toMatchObject({ step: 12, samplesSeen: 48, finished: true });
+    expect(result).toMatchObject({ step: 12, samplesSeen: 48, skipped: 2, finished: true });
     expect((await listCheckpoints(join(root, 'checkpoints'))).map((d) => basename(d))).toEqual([
       'step-00000010',
       'step-00000012',
     ]);
     const { state } = await loadCheckpoint(result.checkpoint as string);
-    expect(state).toMatchObject({ step: 12, samplesSeen: 48, seed: SEED, model: { kind: 'toy' } });
+    expect(state).toMatchObject({
+      step: 12,
+      samplesSeen: 48,
+      skipped: 2,
+      noCaption: 6,
+      seed: SEED,
+      model: { kind: 'toy' },
+    });
     expect(state.loader).toMatchObject({ epoch: 2, position: 2 });
   });
 
@@ -109,10 +116,12 @@ describe('runLoop', () => {
       tokensMean: 5,
       truncatedShare: 0.25,
       skipped: 0,
+      noCaption: 0,
     });
     expect(metrics[0]?.lr).toBeCloseTo(0.1 / 3, 12);
     expect(metrics[2]?.lr).toBeCloseTo(0.1, 12);
     expect(metrics[2]?.skipped).toBe(1);
+    expect(metrics[1]?.noCaption).toBe(2);
     expect(metrics[11]?.epoch).toBe(2);
     for (const row of metrics) expect(row.dataWaitMs as number).toBeLessThanOrEqual(row.stepMs as number);
   });
@@ -174,6 +183,13 @@ describe('runLoop', () => {
     expect((await rows(root)).at(-1)?.step).toBe(7);
   });
 
+  it('saves no parameter that is not finite, even if the loss before it was', async () => {
+    await expect(run({ task: new OverflowingTask() })).rejects.toThrow(
+      /Step 5: the loss is 0\.\d+ .*Not finite after it: w\./,
+    );
+    expect(await listCheckpoints(join(root, 'checkpoints'))).toEqual([]);
+  });
+
   it('ends after the step under way when told to, with a checkpoint', async () => {
     const controller = new AbortController();
     const result = await run({ task: new StoppingTask(controller, 3), signal: controller.signal });
@@ -218,6 +234,12 @@ class StoppingTask extends ToyTask {
     const [{ epoch, indexInEpoch }] = args;
     if (epoch * 5 + indexInEpoch + 1 === this.stopAt) this.controller.abort();
     return metrics;
+  }
+}
+
+class OverflowingTask extends ToyTask {
+  override nonFiniteParams(): string[] {
+    return ['w'];
   }
 }
 

@@ -37,6 +37,18 @@ describe('claimRunFolder', () => {
     await (await claimRunFolder(paths, true))();
   });
 
+  it('leaves nothing that would be taken for a run', async () => {
+    await (await claimRunFolder(paths, false))();
+    await (await claimRunFolder(paths, false))();
+  });
+
+  it('says so when the folder cannot be written', async () => {
+    await writeFile(join(root, 'sweeps'), '');
+    const error = claimRunFolder(paths, false);
+    await expect(error).rejects.toThrow(ConfigError);
+    await expect(error).rejects.toThrow(/Cannot write into the run's folder .*sweeps.a: .*run\.dir/);
+  });
+
   it('takes over from a process that was killed', async () => {
     await mkdir(paths.directory, { recursive: true });
     await writeFile(paths.lock, `${NO_PROCESS}\n${hostname()}\n`);

@@ -76,6 +76,7 @@ export function toyLoader(seed: number, resumeFrom?: LoaderState): Loader {
         numTokens: Int32Array.of(2, 4, 6, 8),
         truncated: 1,
         skipped: indexInEpoch === 2 ? [{ key: 'bad', reason: 'cut off' }] : [],
+        noCaption: indexInEpoch === 1 ? ['silent', 'mute'] : [],
         epoch,
         indexInEpoch,
       };
@@ -83,6 +84,7 @@ export function toyLoader(seed: number, resumeFrom?: LoaderState): Loader {
     state: () => ({
       epoch: Math.floor(at / BATCHES_PER_EPOCH),
       position: at % BATCHES_PER_EPOCH,
+      broken: 0,
       seed,
       fingerprint: 'toy',
     }),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   Binary,
   Field,
+  List,
   RecordBatchStreamWriter,
   Struct,
   Table,
@@ -16,6 +17,7 @@ import { openSource } from '../../../../src/data/datasets/open.js';
 import type { Column, Row } from '../../../../src/data/schema.js';
 import { BlockCache } from '../../../../src/data/sources/block-cache.js';
 import { nearest } from '../../../../src/data/sources/source.js';
+import { toValue } from '../../../../src/data/sources/value.js';
 import { writeArrow, writeParquet } from '../../../../src/data/sources/writers.js';
 import { ConfigError, DataError } from '../../../../src/errors.js';
 
@@ -81,8 +83,51 @@ describe.each(['arrow', 'parquet'] as const)('%s shards', (format) => {
     const val = await openSource(at(format), { split: 'val' });
     expect(await val.readColumn('key')).toEqual(['row/20', 'row/21', 'row/22', 'row/23', 'row/24']);
     await expect(openSource(at(format), { split: 'vla' })).rejects.toThrow(
-      new ConfigError(`${at(format)}: there is no split 'vla'; present are train, val.`),
+      new ConfigError(
+        `${at(format)}: cannot tell which rows are of split 'vla': there is no column 'split', and files are ` +
+          "named for train, val. Choose one of these, add the column, or put the split's rows into a directory " +
+          'as vla-00000.arrow or .parquet.',
+      ),
     );
+  });
+
+  it('select splits by the column of that name: of one file, and of shards not named for splits', async () => {
+    const write = format === 'arrow' ? writeArrow : writeParquet;
+    const split: Column = { name: 'split', type: 'string' };
+    const mixed = rows.map((row, i) => ({ ...row, split: i % 5 === 2 ? 'test' : 'train' }));
+    await mkdir(at(`mixed-${format}`));
+    // A file's name says less than its column.
+    const paths = [at(`mixed-${format}`), at(`train-mixed.${format}`)];
+    await write(paths[1] as string, [...columns, split], mixed, 4);
+    await write(join(paths[0] as string, `a.${format}`), [...columns, split], mixed.slice(0, 9), 4);
+    await write(join(paths[0] as string, `b.${format}`), [...columns, split], mixed.slice(9), 4);
+    for (const path of paths) {
+      const test = await openSource(path, { split: 'test' });
+      const keys = ['row/2', 'row/7', 'row/12', 'row/17', 'row/22'];
+      expect(test.numRows).toBe(5);
+      expect(await test.readColumn('key')).toEqual(keys);
+      expect(await test.readRows([4, 1], ['key', 'split'])).toEqual([
+        { key: keys[4], split: 'test' },
+        { key: keys[1], split: 'test' },
+      ]);
+      await expect(test.readRows([5], ['key'])).rejects.toThrow('there is no row 5; rows run from 0 to 4.');
+      const train = await openSource(path, { split: 'train' });
+      expect(train.numRows).toBe(20);
+      expect(train.fingerprint).not.toBe(test.fingerprint);
+      await expect(openSource(path, { split: 'val' })).rejects.toThrow(
+        new ConfigError(`${path}: there is no split 'val'; present in column 'split' are train, test.`),
+      );
+      await test.close();
+    }
+  });
+
+  it('take one file without that column for the split that it is named for, and for no other', async () => {
+    const path = at(`${format}/val-00000.${format}`);
+    expect((await openSource(path, { split: 'val' })).numRows).toBe(5);
+    await expect(openSource(path, { split: 'train' })).rejects.toThrow(
+      /cannot tell which rows are of split 'train'/,
+    );
+    await expect(openSource(path, { split: 'train' })).rejects.toThrow(ConfigError);
   });
 
   it('refuse a column that is not there, naming the nearest', async () => {
@@ -150,6 +195,20 @@ describe('Arrow streams', () => {
       { n: 1, words: 'a', image: Uint8Array.of(1, 255) },
       { n: 5, words: null, image: Uint8Array.of(5, 255) },
     ]);
+  });
+});
+
+describe('lists', () => {
+  it('lose their nulls, which are no captions', async () => {
+    const type = new List(new Field('item', new Utf8(), true));
+    const captions = vectorFromArray([['a', null, 'b'], [null], [], null], type);
+    await writeFile(
+      at('holes.arrow'),
+      RecordBatchStreamWriter.writeAll(new Table({ captions })).toUint8Array(true),
+    );
+    const expected = [['a', 'b'], [], [], null];
+    expect(await (await openSource(at('holes.arrow'))).readColumn('captions')).toEqual(expected);
+    expect(toValue(['a', null, undefined, 7], 'p', 'c')).toEqual(['a', '7']);
   });
 });
 

@@ -27,6 +27,7 @@ const row = (step: number): MetricsRow => ({
   tokensMean: 9.5,
   truncatedShare: 0,
   skipped: 0,
+  noCaption: 0,
 });
 
 const text = (name: string): string => readFileSync(join(dir, name), 'utf8');

@@ -39,6 +39,7 @@ function batch(number: number): Batch {
     numTokens: Int32Array.of(6, 6, 6, 6),
     truncated: 0,
     skipped: [],
+    noCaption: [],
     epoch: 0,
     indexInEpoch: number,
   };

@@ -1,0 +1,115 @@
+/** Where a run begins: at a checkpoint or at step 0, and whether its configuration may go on from there. */
+import { existsSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { loadConfig } from '../config/load.js';
+import type { TrainConfig } from '../config/schema.js';
+import { CheckpointError, ConfigError } from '../errors.js';
+import { type Checkpoint, listCheckpoints, loadCheckpoint, newestCheckpoint } from './checkpoint.js';
+import type { RunPaths } from './run-folder.js';
+
+/**
+ * Keys that may change while a run goes on, because they do not decide what it learns. What `data.path` holds
+ * is compared by the loader.
+ */
+const FREE = [
+  'run',
+  'engine',
+  'eval',
+  'checkpoint',
+  'data.path',
+  'data.format',
+  'data.workers',
+  'data.prefetch',
+  'data.maxSkipRatio',
+  'train.logEvery',
+];
+
+/**
+ * Finds the checkpoint that a run begins at; undefined if it begins at step 0.
+ *
+ * @param resume `none`, `auto` for the newest whole checkpoint of the run's own, or a checkpoint's directory
+ * @throws CheckpointError if the checkpoint is damaged, or a run's own was trained with another configuration
+ * @throws ConfigError if going on from there would mix two courses of training in one folder
+ */
+export async function findStart(
+  paths: RunPaths,
+  config: TrainConfig,
+  resume: string,
+  inform: (message: string) => void,
+): Promise<Checkpoint | undefined> {
+  if (resume === 'none') return undefined;
+  const start =
+    resume === 'auto' ? await newestCheckpoint(paths.checkpoints, inform) : await loadGiven(paths, resume);
+  if (start === undefined) {
+    inform(`No checkpoint in ${paths.directory}: starting at step 0.`);
+    return undefined;
+  }
+  if (isOwn(paths, start.directory)) await requireSameConfig(paths, config, start.directory);
+  requireSameSeed(config, start);
+  inform(
+    `Going on from ${basename(start.directory)}, ${start.state.samplesSeen.toLocaleString('en-US')} samples seen.`,
+  );
+  return start;
+}
+
+const isOwn = (paths: RunPaths, directory: string): boolean =>
+  resolve(dirname(directory)) === resolve(paths.checkpoints);
+
+async function loadGiven(paths: RunPaths, directory: string): Promise<Checkpoint> {
+  if (!existsSync(directory)) {
+    throw new ConfigError(
+      `--resume ${directory}: there is no such checkpoint. Give auto, none, or a directory such as ` +
+        `${paths.checkpoints}/step-00001000.`,
+    );
+  }
+  const start = await loadCheckpoint(directory);
+  const present = await listCheckpoints(paths.checkpoints);
+  const inTheWay = isOwn(paths, directory)
+    ? present.filter((other) => basename(other) > basename(resolve(directory)))
+    : present;
+  if (inTheWay.length > 0) {
+    throw new ConfigError(
+      `${paths.directory} holds ${isOwn(paths, directory) ? 'later checkpoints' : 'checkpoints of its own'}: ` +
+        `${inTheWay.map((other) => basename(other)).join(', ')}. ` +
+        'Choose another run.name to go on from the one given, or delete them.',
+    );
+  }
+  return start;
+}
+
+async function requireSameConfig(paths: RunPaths, config: TrainConfig, checkpoint: string): Promise<void> {
+  if (!existsSync(paths.config)) return;
+  const changes = differences(await loadConfig(paths.config), config);
+  if (changes.length === 0) return;
+  throw new CheckpointError(
+    `${paths.directory} was trained with another configuration:\n${changes.map((c) => `  ${c}`).join('\n')}\n` +
+      `Restore ${changes.length === 1 ? 'this key' : 'these keys'} to go on, or begin another run from its ` +
+      `newest checkpoint with another run.name and --resume ${checkpoint}.`,
+  );
+}
+
+function requireSameSeed(config: TrainConfig, { directory, state }: Checkpoint): void {
+  if (state.seed === config.train.seed) return;
+  throw new CheckpointError(
+    `${directory} was trained with seed ${state.seed}, the configuration has ${config.train.seed}. ` +
+      'Set train.seed to the former, or start a new run.',
+  );
+}
+
+/** Each key that differs and may not, with both values. */
+function differences(before: unknown, now: unknown, path = ''): string[] {
+  if (FREE.includes(path)) return [];
+  if (isTree(before) && isTree(now)) {
+    return [...new Set([...Object.keys(before), ...Object.keys(now)])].flatMap((key) =>
+      differences(before[key], now[key], path === '' ? key : `${path}.${key}`),
+    );
+  }
+  if (JSON.stringify(before) === JSON.stringify(now)) return [];
+  return [`${path}: was ${show(before)}, is ${show(now)}`];
+}
+
+function isTree(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const show = (value: unknown): string => (value === undefined ? 'not set' : JSON.stringify(value));
