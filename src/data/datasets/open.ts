@@ -7,6 +7,7 @@ import { BlockCache } from '../sources/block-cache.js';
 import { openParquetShard } from '../sources/parquet.js';
 import { RowSubset, type Shard, ShardedSource, type Source } from '../sources/source.js';
 import { readManifest } from './manifest.js';
+import { restoreInterrupted } from './publish.js';
 
 /** The formats of shards. Shards of both may lie in one directory, with the same rows. */
 export type ShardFormat = 'arrow' | 'parquet';
@@ -34,6 +35,7 @@ const CACHE_BYTES = 256 * 1024 * 1024;
  */
 export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
   const cache = new BlockCache(CACHE_BYTES);
+  await restoreInterrupted(path);
   const info = await stat(path).catch(() => undefined);
   if (info === undefined) {
     throw new ConfigError(

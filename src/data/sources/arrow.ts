@@ -8,13 +8,21 @@
  *
  * Source: https://arrow.apache.org/docs/format/Columnar.html (encapsulated messages; file format).
  */
-import { CompressionType, compressionRegistry, type RecordBatch, tableFromIPC } from 'apache-arrow';
+import {
+  CompressionType,
+  compressionRegistry,
+  type RecordBatch,
+  type Schema,
+  tableFromIPC,
+} from 'apache-arrow';
 import { Footer } from 'apache-arrow/ipc/metadata/file';
 import { Message } from 'apache-arrow/ipc/metadata/message';
 import { decompressZstd } from 'hyparquet-compressors';
 import lz4 from 'lz4js';
 import { DataError } from '../../errors.js';
 import type { Row, Value } from '../schema.js';
+import { checkBatchMessage, checkData, checkMessage } from './arrow-check.js';
+import { verifyFooter, verifyMessage } from './arrow-flatbuffer.js';
 import type { BlockCache } from './block-cache.js';
 import { cutOff, fileSize, message as messageOf, readBytes } from './file-bytes.js';
 import type { Shard } from './source.js';
@@ -42,25 +50,25 @@ interface Batch {
 /**
  * Opens an Arrow shard: finds its record batches, reads none.
  *
- * @throws DataError if the file is not Arrow's or is cut off.
+ * @throws DataError if the file is not Arrow's, is cut off or damaged.
  */
 export async function openArrowShard(path: string, cache: BlockCache): Promise<Shard> {
   const size = await fileSize(path);
   const isFile = await checkMagic(path, size);
   try {
-    const { prefix, batches, numRows } = await findBatches(path, size, isFile);
-    const schema = tableFromIPC(joined([...prefix, END_OF_STREAM])).schema;
+    const { schema, batches, numRows } = await findBatches(path, size, isFile);
     const columns = schema.fields.map((field) => field.name);
     return new ArrowShard(path, size, columns, numRows, batches, cache);
   } catch (cause) {
-    if (cause instanceof DataError) throw cause;
-    throw new DataError(
-      `${path}: is not a readable Arrow shard (${messageOf(cause)}). Build or copy it again.`,
-      {
-        cause,
-      },
-    );
+    throw unreadable(path, cause);
   }
+}
+
+/** What came of reading damaged bytes, as an error that names the file. */
+function unreadable(path: string, cause: unknown): DataError {
+  if (cause instanceof DataError) return cause;
+  const text = `${path}: is not a readable Arrow shard (${messageOf(cause)}). Build or copy it again.`;
+  return new DataError(text, { cause });
 }
 
 /** Whether the file is in the file format; anything without the magic is tried as a stream. */
@@ -88,61 +96,94 @@ async function findBatches(
   path: string,
   size: number,
   isFile: boolean,
-): Promise<{ prefix: Uint8Array[]; batches: Batch[]; numRows: number }> {
-  let prefix: Uint8Array[] = isFile ? await missingSchema(path, size) : [];
+): Promise<{ schema: Schema; batches: Batch[]; numRows: number }> {
+  const footer = isFile ? await readFooter(path, size) : undefined;
+  const end = footer?.offset ?? size;
+  let schema: Schema | undefined;
+  let prefix: Uint8Array[] = [];
   const batches: Batch[] = [];
+  let numBatches = 0;
   let numRows = 0;
-  for (let offset = isFile ? 8 : 0; offset + 8 <= size; ) {
-    let head = await readBytes(path, offset, Math.min(HEAD_BYTES, size - offset));
+  for (let offset = isFile ? 8 : 0; offset < end; ) {
+    if (end - offset < 8) throw cutOff(path, `${offset + 8} bytes`, `${end}`);
+    let head = await readBytes(path, offset, Math.min(HEAD_BYTES, end - offset));
     const view = new DataView(head.buffer);
     if (view.getUint32(0, true) !== CONTINUATION) {
       throw cutOff(path, `a message at byte ${offset}`, `0x${view.getUint32(0, true).toString(16)}`);
     }
     const headLength = view.getInt32(4, true);
-    if (headLength === 0) break;
-    if (headLength < 0 || offset + 8 + headLength > size) {
-      throw cutOff(path, `${offset + 8 + headLength} bytes`, `${size}`);
+    if (headLength === 0) {
+      if (!isFile && offset + 8 < end) throw cutOff(path, `an end at byte ${offset + 8}`, `${end} bytes`);
+      break;
+    }
+    if (headLength < 0 || offset + 8 + headLength > end) {
+      throw cutOff(path, `${offset + 8 + headLength} bytes`, `${end}`);
     }
     if (8 + headLength > head.length) head = await readBytes(path, offset, 8 + headLength);
-    const message = Message.decode(head.subarray(8, 8 + headLength));
+    const message = decodeMessage(head.subarray(8, 8 + headLength));
     const length = 8 + headLength + message.bodyLength;
-    if (offset + length > size) throw cutOff(path, `${offset + length} bytes`, `${size}`);
-    if (message.isRecordBatch()) {
-      const rows = message.header().length;
-      if (rows > 0) batches.push({ offset, length, firstRow: numRows, numRows: rows, prefix });
-      numRows += rows;
+    if (offset + length > end) throw cutOff(path, `${offset + length} bytes`, `${end}`);
+    if (message.isSchema() && schema === undefined) {
+      schema = message.header();
+      prefix = [await readBytes(path, offset, length)];
     } else {
-      prefix = [...prefix, await readBytes(path, offset, length)];
+      if (schema === undefined) {
+        if (footer === undefined) throw new Error('no schema before the first record batch');
+        // apache-arrow's JavaScript file writer leaves out the message; the footer has the schema too.
+        schema = footer.schema;
+        prefix = [schemaMessage(schema)];
+      }
+      checkBatchMessage(message, schema);
+      if (message.isRecordBatch()) {
+        const rows = message.header().length;
+        if (rows > 0) batches.push({ offset, length, firstRow: numRows, numRows: rows, prefix });
+        numBatches++;
+        numRows += rows;
+      } else {
+        prefix = [...prefix, await readBytes(path, offset, length)];
+      }
     }
     offset += length;
   }
-  return { prefix, batches, numRows };
+  schema ??= footer?.schema;
+  if (schema === undefined) throw new Error('no schema');
+  if (footer !== undefined && footer.numBatches !== numBatches) {
+    throw cutOff(path, `${footer.numBatches} record batches`, `${numBatches}`);
+  }
+  return { schema, batches, numRows };
 }
 
-/**
- * apache-arrow's JavaScript file writer leaves out the schema message that the format wants first; the
- * schema is in the footer too. Returns it as that message if it is missing.
- */
-async function missingSchema(path: string, size: number): Promise<Uint8Array[]> {
-  const head = await readBytes(path, 8, Math.min(HEAD_BYTES, size - 8));
-  const view = new DataView(head.buffer);
-  const headLength = view.getInt32(4, true);
-  if (headLength > 0 && headLength <= head.length - 8) {
-    if (Message.decode(head.subarray(8, 8 + headLength)).isSchema()) return [];
-  } else if (headLength !== 0) {
-    return []; // a schema longer than the piece, which no other message's head is
+function decodeMessage(bytes: Uint8Array): Message {
+  verifyMessage(bytes);
+  const message = Message.decode(bytes);
+  checkMessage(message);
+  return message;
+}
+
+/** The footer of the file format: where it begins, the schema, and how many record batches there are. */
+async function readFooter(
+  path: string,
+  size: number,
+): Promise<{ offset: number; schema: Schema; numBatches: number }> {
+  const length = new DataView((await readBytes(path, size - 10, 4)).buffer).getInt32(0, true);
+  if (length <= 0 || length > size - 18) {
+    throw cutOff(path, 'the length of the footer before its end', `${length}`);
   }
-  const footerLength = new DataView((await readBytes(path, size - 10, 4)).buffer).getInt32(0, true);
-  if (footerLength <= 0 || footerLength > size - 18) {
-    throw cutOff(path, 'the length of the footer before its end', `${footerLength}`);
-  }
-  const footer = Footer.decode(await readBytes(path, size - 10 - footerLength, footerLength));
-  const schema = Message.encode(Message.from(footer.schema));
-  const message = new Uint8Array(8 + Math.ceil(schema.length / 8) * 8);
+  const offset = size - 10 - length;
+  const bytes = await readBytes(path, offset, length);
+  verifyFooter(bytes);
+  const { schema, numRecordBatches } = Footer.decode(bytes);
+  return { offset, schema, numBatches: numRecordBatches };
+}
+
+/** A schema as a message of a stream. */
+function schemaMessage(schema: Schema): Uint8Array {
+  const head = Message.encode(Message.from(schema));
+  const message = new Uint8Array(8 + Math.ceil(head.length / 8) * 8);
   new DataView(message.buffer).setUint32(0, CONTINUATION, true);
   new DataView(message.buffer).setInt32(4, message.length - 8, true);
-  message.set(schema, 8);
-  return [message];
+  message.set(head, 8);
+  return message;
 }
 
 class ArrowShard implements Shard {
@@ -167,12 +208,10 @@ class ArrowShard implements Shard {
     await Promise.all(
       [...places].map(async ([batch, wanted]) => {
         const decoded = await this.#read(batch);
+        const local = wanted.map((place) => (indices[place] as number) - batch.firstRow);
         for (const column of columns) {
-          const vector = decoded.getChild(column);
-          for (const place of wanted) {
-            const value: unknown = vector?.get((indices[place] as number) - batch.firstRow);
-            (rows[place] as Row)[column] = toValue(value, this.path, column);
-          }
+          const values = this.#values(decoded, column, local);
+          for (const [i, place] of wanted.entries()) (rows[place] as Row)[column] = values[i] as Value;
         }
       }),
     );
@@ -182,17 +221,31 @@ class ArrowShard implements Shard {
   async readColumn(column: string): Promise<Value[]> {
     const values: Value[] = [];
     for (const batch of this.batches) {
-      const vector = (await this.#read(batch)).getChild(column);
-      for (let i = 0; i < batch.numRows; i++) values.push(toValue(vector?.get(i), this.path, column));
+      const all = Array.from({ length: batch.numRows }, (_, i) => i);
+      for (const value of this.#values(await this.#read(batch), column, all)) values.push(value);
     }
     return values;
+  }
+
+  #values(decoded: RecordBatch, column: string, rows: readonly number[]): Value[] {
+    const vector = decoded.getChild(column);
+    try {
+      return rows.map((row) => toValue(vector?.get(row), this.path, column));
+    } catch (cause) {
+      throw unreadable(this.path, cause);
+    }
   }
 
   #read(batch: Batch): Promise<RecordBatch> {
     return this.cache.get(`${this.path}\0${batch.offset}`, batch.length, async () => {
       const bytes = await readBytes(this.path, batch.offset, batch.length);
-      const table = tableFromIPC(joined([...batch.prefix, bytes, END_OF_STREAM]));
-      const [decoded] = table.batches;
+      let decoded: RecordBatch | undefined;
+      try {
+        [decoded] = tableFromIPC(joined([...batch.prefix, bytes, END_OF_STREAM])).batches;
+        if (decoded !== undefined) checkData(decoded.data);
+      } catch (cause) {
+        throw unreadable(this.path, cause);
+      }
       if (decoded?.numRows !== batch.numRows) {
         const where = `a record batch of ${batch.numRows} rows at byte ${batch.offset}`;
         throw cutOff(this.path, where, `${decoded?.numRows ?? 'none'}`);
