@@ -83,9 +83,14 @@ const dataSchema = z.strictObject({
     'threads',
   ),
   prefetch: field(count().default(4), 'Batches prepared ahead of the step.', 'batches'),
+  cacheMiB: field(
+    z.int().min(0).default(0),
+    'Memory for decoded images, which later epochs then need not decode. 0 decodes anew each time.',
+    'MiB',
+  ),
   maxSkipRatio: field(
     z.number().min(0).max(1).default(0.01),
-    'Largest share of unreadable samples; more of them end the run.',
+    "Largest share of an epoch's rows, rounded down, that may be unreadable; one more ends the run.",
     'share',
   ),
 });

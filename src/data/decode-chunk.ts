@@ -1,7 +1,9 @@
 /** The work on a chunk of samples that is kept off the main thread: image bytes to pixels, texts to tokens. */
 import { DataError } from '../errors.js';
 import { KeyedRandom } from '../rng.js';
-import { evalTransform, trainTransform } from './image/transforms.js';
+import type { DecodedCache, Placement } from './decoded-cache.js';
+import { decodeImage } from './image/decode.js';
+import { evalPixels, trainPixels } from './image/transforms.js';
 import type { ClipTokenizer } from './text/clip-tokenizer.js';
 
 /** Settings that all chunks of a loader share. */
@@ -22,6 +24,8 @@ export interface Chunk {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where each file begins in `bytes`, and the end of the last. */
   readonly offsets: readonly number[];
+  /** Where each image lies in the cache of decoded images; of those, `bytes` has no file. */
+  readonly placements: readonly (Placement | undefined)[];
 }
 
 /** What became of a chunk of n samples. */
@@ -34,26 +38,36 @@ export interface DecodedChunk {
   readonly numTokens: Int32Array<ArrayBuffer>;
   /** Per sample, why its image cannot be used; null if it can. */
   readonly failures: readonly (string | null)[];
+  /** Per sample, where its image lies in the cache from now on; undefined if it is not kept. */
+  readonly placements: readonly (Placement | undefined)[];
 }
 
-/** Decodes and transforms the images and tokenizes the texts of a chunk, a pure function of its arguments. */
+/**
+ * Decodes and transforms the images and tokenizes the texts of a chunk. What the cache holds saves time and
+ * changes nothing.
+ */
 export async function decodeChunk(
   chunk: Chunk,
   settings: DecodeSettings,
   tokenizer: ClipTokenizer,
+  cache?: DecodedCache,
 ): Promise<DecodedChunk> {
   const { transform, imageSize, contextLength, seed } = settings;
   const imageBytes = imageSize * imageSize * 3;
   const pixels = new Uint8Array(chunk.keys.length * imageBytes);
   const failures: (string | null)[] = [];
+  const placements = [...chunk.placements];
   for (const [i, key] of chunk.keys.entries()) {
-    const file = chunk.bytes.subarray(chunk.offsets[i], chunk.offsets[i + 1]);
+    const kept = placements[i];
     try {
-      const image =
+      const file = chunk.bytes.subarray(chunk.offsets[i], chunk.offsets[i + 1]);
+      const image = kept && cache ? cache.get(kept) : await decodeImage(file, { key });
+      placements[i] ??= cache?.put(image);
+      const transformed =
         transform === 'train'
-          ? await trainTransform(file, imageSize, new KeyedRandom(seed, 'crop', chunk.epoch, key), { key })
-          : await evalTransform(file, imageSize, { key });
-      pixels.set(image, i * imageBytes);
+          ? trainPixels(image, imageSize, new KeyedRandom(seed, 'crop', chunk.epoch, key))
+          : evalPixels(image, imageSize);
+      pixels.set(transformed, i * imageBytes);
       failures.push(null);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
@@ -66,5 +80,6 @@ export async function decodeChunk(
     tokens: tokens as Int32Array<ArrayBuffer>,
     numTokens: numTokens as Int32Array<ArrayBuffer>,
     failures,
+    placements,
   };
 }

@@ -1,6 +1,7 @@
 /** A worker thread of {@link WorkerPool}: decodes the chunks that it is sent, one after the other. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
+import { DecodedCache } from './decoded-cache.js';
 import { ClipTokenizer } from './text/clip-tokenizer.js';
 
 /** What a worker is started with. */
@@ -8,6 +9,8 @@ export interface DecodeWorkerData {
   readonly settings: DecodeSettings;
   /** The merges file of the tokenizer. */
   readonly mergesPath: string;
+  /** Memory of the cache of decoded images, if there is one. */
+  readonly cacheMemory?: SharedArrayBuffer | undefined;
 }
 
 export interface DecodeRequest {
@@ -22,11 +25,12 @@ export interface DecodeReply {
 
 const port = parentPort;
 if (port !== null) {
-  const { settings, mergesPath } = workerData as DecodeWorkerData;
+  const { settings, mergesPath, cacheMemory } = workerData as DecodeWorkerData;
   const tokenizer = ClipTokenizer.load(mergesPath);
+  const cache = cacheMemory === undefined ? undefined : new DecodedCache(cacheMemory);
   let last: Promise<void> = Promise.resolve();
   const work = async ({ id, chunk }: DecodeRequest): Promise<void> => {
-    const decoded = await decodeChunk(chunk, settings, await tokenizer);
+    const decoded = await decodeChunk(chunk, settings, await tokenizer, cache);
     const reply: DecodeReply = { id, decoded };
     port.postMessage(reply, [decoded.pixels.buffer, decoded.tokens.buffer, decoded.numTokens.buffer]);
   };

@@ -42,6 +42,8 @@ export interface LoaderOptions {
   readonly workers?: number;
   /** Batches prepared ahead. Default 4. */
   readonly prefetch?: number;
+  /** Bytes of decoded images to keep for later epochs, shared by all threads. Default 0. */
+  readonly cacheBytes?: number;
   /** Default true. */
   readonly shuffle?: boolean;
   /** Whether the samples that do not fill a batch at the end of an epoch are dropped. Default true. */
@@ -112,13 +114,14 @@ function checkInteger(name: string, value: number, min: number): void {
  */
 export async function createLoader(options: LoaderOptions): Promise<Loader> {
   const { batchSize, imageSize, contextLength, seed, transform, epochs } = options;
-  const { prefetch = 4, shuffle = true, dropLast = true, maxSkipRatio = 0.01 } = options;
+  const { prefetch = 4, shuffle = true, dropLast = true, maxSkipRatio = 0.01, cacheBytes = 0 } = options;
   const workers = options.workers ?? Math.max(1, availableParallelism() - 1);
   checkInteger('batchSize', batchSize, 1);
   checkInteger('imageSize', imageSize, 1);
   checkInteger('contextLength', contextLength, 2);
   checkInteger('workers', workers, 0);
   checkInteger('prefetch', prefetch, 1);
+  checkInteger('cacheBytes', cacheBytes, 0);
   if (!Number.isSafeInteger(seed)) throw new ConfigError(`seed must be an integer, found ${seed}.`);
   if (epochs !== undefined) checkInteger('epochs', epochs, 1);
   if (!(maxSkipRatio >= 0 && maxSkipRatio <= 1)) {
@@ -147,6 +150,7 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
       workers,
       { transform, imageSize, contextLength, seed },
       await clipMergesPath(),
+      cacheBytes,
     );
     const { epoch, position } = start;
     const stream = new SampleStream({ source, decoder, mix, seed, shuffle, epoch, position, epochs });

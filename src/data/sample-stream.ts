@@ -1,6 +1,7 @@
 /** The samples of a source in an epoch's order, read and decoded ahead, epoch after epoch. */
 import { DataError } from '../errors.js';
 import type { Chunk, DecodedChunk } from './decode-chunk.js';
+import type { Placement } from './decoded-cache.js';
 import { type DrawnCaption, drawCaption, type ValidMix } from './mixing.js';
 import { epochOrder, rowOrder } from './order.js';
 import type { Row, Value } from './schema.js';
@@ -67,6 +68,8 @@ export class SampleStream {
   #position: number;
   #order: Uint32Array | undefined;
   #closed = false;
+  /** By row, where its decoded image is kept. */
+  readonly #placements = new Map<number, Placement>();
 
   constructor(options: SampleStreamOptions) {
     this.#options = options;
@@ -126,7 +129,12 @@ export class SampleStream {
     const usable = samples.filter(({ caption }) => caption !== undefined);
     if (usable.length === 0)
       return { epoch, start, last, samples: samples.map(({ key, fault }) => unusable(key, fault)) };
-    const decoded = await this.#options.decoder.decode(packChunk(usable, epoch));
+    const known = usable.map(({ index }) => this.#placements.get(index));
+    const decoded = await this.#options.decoder.decode(packChunk(usable, known, epoch));
+    for (const [i, { index }] of usable.entries()) {
+      const placement = decoded.placements[i];
+      if (placement !== undefined) this.#placements.set(index, placement);
+    }
     let place = 0;
     return {
       epoch,
@@ -144,14 +152,16 @@ export class SampleStream {
     const { mix, seed } = this.#options;
     const key = keyOf(row.key);
     if (key === undefined)
-      return { key: `row ${index}`, fault: 'no key', caption: undefined, image: NO_PIXELS };
+      return { index, key: `row ${index}`, fault: 'no key', caption: undefined, image: NO_PIXELS };
     const image = row.image instanceof Uint8Array ? row.image : NO_PIXELS;
-    if (image.length === 0) return { key, fault: 'no image', caption: undefined, image };
-    return { key, fault: undefined, caption: drawCaption(mix, row, seed, epoch, key), image };
+    if (image.length === 0) return { index, key, fault: 'no image', caption: undefined, image };
+    return { index, key, fault: undefined, caption: drawCaption(mix, row, seed, epoch, key), image };
   }
 }
 
 interface DrawnRow {
+  /** Its place in the source. */
+  readonly index: number;
   readonly key: string;
   readonly fault: string | undefined;
   readonly caption: DrawnCaption | undefined;
@@ -164,17 +174,23 @@ function keyOf(value: Value | undefined): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-function packChunk(rows: readonly DrawnRow[], epoch: number): Chunk {
+function packChunk(
+  rows: readonly DrawnRow[],
+  placements: readonly (Placement | undefined)[],
+  epoch: number,
+): Chunk {
+  const files = rows.map(({ image }, i) => (placements[i] === undefined ? image : NO_PIXELS));
   const offsets = [0];
-  for (const { image } of rows) offsets.push((offsets.at(-1) as number) + image.length);
+  for (const file of files) offsets.push((offsets.at(-1) as number) + file.length);
   const bytes = new Uint8Array(offsets.at(-1) as number);
-  for (const [i, { image }] of rows.entries()) bytes.set(image, offsets[i]);
+  for (const [i, file] of files.entries()) bytes.set(file, offsets[i]);
   return {
     epoch,
     keys: rows.map(({ key }) => key),
     texts: rows.map(({ caption }) => caption?.text ?? ''),
     bytes,
     offsets,
+    placements,
   };
 }
 

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { DataError } from '../errors.js';
 import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
 import type { DecodeReply, DecodeRequest, DecodeWorkerData } from './decode-worker.js';
+import { DecodedCache } from './decoded-cache.js';
 import { ClipTokenizer } from './text/clip-tokenizer.js';
 
 /** Something that decodes chunks; what comes out does not depend on which. */
@@ -15,14 +16,19 @@ export interface Decoder {
   close(): Promise<void>;
 }
 
-/** A decoder with that many worker threads; 0 decodes in this thread. */
+/**
+ * A decoder with that many worker threads; 0 decodes in this thread. Up to `cacheBytes` of decoded images are
+ * kept for chunks that ask for them again.
+ */
 export async function createDecoder(
   numWorkers: number,
   settings: DecodeSettings,
   mergesPath: string,
+  cacheBytes: number,
 ): Promise<Decoder> {
-  if (numWorkers > 0) return new WorkerPool(numWorkers, { settings, mergesPath });
-  return new InlineDecoder(settings, await tokenizerOf(mergesPath));
+  const cache = DecodedCache.allocate(cacheBytes);
+  if (numWorkers === 0) return new InlineDecoder(settings, await tokenizerOf(mergesPath), cache);
+  return new WorkerPool(numWorkers, { settings, mergesPath, cacheMemory: cache?.memory });
 }
 
 // Building the merge table takes longer than a small batch; a thread needs it once.
@@ -45,12 +51,13 @@ class InlineDecoder implements Decoder {
   constructor(
     private readonly settings: DecodeSettings,
     private readonly tokenizer: ClipTokenizer,
+    private readonly cache: DecodedCache | undefined,
   ) {}
 
   decode(chunk: Chunk): Promise<DecodedChunk> {
     const decoded = this.#last.then(() => {
       if (this.#closed) throw closedError();
-      return decodeChunk(chunk, this.settings, this.tokenizer);
+      return decodeChunk(chunk, this.settings, this.tokenizer, this.cache);
     });
     this.#last = decoded.catch(() => undefined);
     return decoded;

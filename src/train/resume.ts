@@ -20,6 +20,7 @@ const FREE = [
   'data.format',
   'data.workers',
   'data.prefetch',
+  'data.cacheMiB',
   'data.maxSkipRatio',
   'train.logEvery',
 ];

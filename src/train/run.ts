@@ -121,6 +121,7 @@ async function trainIn(
       imageSize: model.vision.imageSize,
       contextLength: model.text.contextLength,
       seed: training.seed,
+      cacheBytes: data.cacheMiB * 2 ** 20,
       ...(data.workers === 'auto' ? {} : { workers: data.workers }),
       prefetch: data.prefetch,
       transform: 'train',

@@ -111,6 +111,11 @@ export async function evalTransform(
   return evalPixels(await decodeImage(bytes, options), size);
 }
 
+/** {@link trainTransform} of pixels that are decoded already. */
+export function trainPixels(image: DecodedImage, size: number, random: KeyedRandom): Uint8Array {
+  return cropPixels(image, randomResizedCropBox(image.width, image.height, random), size);
+}
+
 /**
  * The training transform: a random box of 0.9 to 1 of the area and an aspect ratio of 3/4 to 4/3, resized to
  * `size` by `size` (bicubic). No flip, no colour jitter. The box depends on `random` and the image's size only.
@@ -124,6 +129,5 @@ export async function trainTransform(
   random: KeyedRandom,
   options?: DecodeOptions,
 ): Promise<Uint8Array> {
-  const image = await decodeImage(bytes, options);
-  return cropPixels(image, randomResizedCropBox(image.width, image.height, random), size);
+  return trainPixels(await decodeImage(bytes, options), size, random);
 }

@@ -83,7 +83,7 @@ const bigG14 = vit(1280, [224, 14, 1664, 48, 104, 4.9231], bigText);
  * and short captions on a laptop.
  */
 export const clipPresets: Readonly<Record<string, ClipConfig>> = {
-  'emoji-tiny': vit(128, [64, 16, 128, 2], [128, 2, 2, 24]),
+  'emoji-tiny': vit(128, [64, 8, 128, 2], [64, 2, 1, 24]),
   'ViT-Ti-16': vit(192, [224, 16, 192, 12], [192, 12, 3]),
   'ViT-S-32-alt': vit(256, [224, 32, 384, 12], [256, 10, 4]),
   'ViT-S-32': vit(384, [224, 32, 384, 12], smallText),

@@ -28,6 +28,7 @@ async function chunk(): Promise<Chunk> {
     texts: ['a cat', 'a dog'],
     bytes,
     offsets: [0, image.length, image.length + 3],
+    placements: [undefined, undefined],
   };
 }
 

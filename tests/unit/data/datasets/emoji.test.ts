@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { altOf, altShares } from '../../../../src/data/datasets/emoji/alt.js';
 import { buildEmoji } from '../../../../src/data/datasets/emoji/build.js';
 import { withArticle } from '../../../../src/data/datasets/emoji/captions.js';
+import { colourName, drawingColours } from '../../../../src/data/datasets/emoji/colours.js';
 import { loadConcepts } from '../../../../src/data/datasets/emoji/concepts.js';
 import { fxemojiNames } from '../../../../src/data/datasets/emoji/fxemoji-names.js';
-import { colourName, drawingColours } from '../../../../src/data/datasets/emoji/colours.js';
 import { sceneOf } from '../../../../src/data/datasets/emoji/scene.js';
 import { loadStyle, styles } from '../../../../src/data/datasets/emoji/styles.js';
 import { emojiClasses } from '../../../../src/data/datasets/emoji-classes.js';
@@ -265,7 +265,10 @@ describe('the rules', () => {
   });
 
   it('name the colour that covers most of a drawing first, however many parts the others have', async () => {
-    const spots = Array.from({ length: 9 }, (_, i) => `<circle cx="${5 + i * 11}" cy="9" r="5" fill="blue"/>`);
+    const spots = Array.from(
+      { length: 9 },
+      (_, i) => `<circle cx="${5 + i * 11}" cy="9" r="5" fill="blue"/>`,
+    );
     const body = `<rect y="20" width="100" height="80" fill="#ffcc4d"/>${spots.join('')}<path d="M0 19h2v1H0z"/>`;
     const drawing = { iconName: 'test', viewBox: [0, 0, 100, 100] as const, body };
     expect(await drawingColours(drawing)).toEqual(['yellow', 'blue']);
