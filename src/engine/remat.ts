@@ -22,12 +22,27 @@ export function remat(fn: (...inputs: tf.Tensor[]) => tf.Tensor): (...inputs: tf
             // The inputs pass a barrier that waits for the incoming gradient: nothing is recomputed before it
             // is needed, nor taken from the forward pass.
             const again = saved.map((x) => barrier(x, dy));
-            return tf.grads(fn)(again, dy);
+            return innerGradients(fn, again, dy);
           }),
       };
     });
     return op(...inputs);
   };
+}
+
+/** `tf.grads` within a gradient: tfjs would take it for an outermost one and drop the tape of the one around it. */
+function innerGradients(
+  fn: (...inputs: tf.Tensor[]) => tf.Tensor,
+  inputs: tf.Tensor[],
+  dy: tf.Tensor,
+): tf.Tensor[] {
+  const { state } = tf.engine();
+  state.gradientDepth++;
+  try {
+    return tf.grads(fn)(inputs, dy);
+  } finally {
+    state.gradientDepth--;
+  }
 }
 
 let nextScope = 2;
