@@ -28,13 +28,16 @@ export { ClipTokenizer, type TokenBatch } from './data/text/clip-tokenizer.js';
 export {
   type CompiledFunction,
   type CompileOptions,
+  chromeTrace,
   compile,
   createVariable,
   type Device,
   type EngineInfo,
   type EngineOptions,
   engineInfo,
+  type Fusion,
   foldIn,
+  type OpTiming,
   type ProgramStats,
   type RandomKey,
   randomKey,
@@ -45,6 +48,7 @@ export {
   tf,
   uint8Tensor,
   Variable,
+  xplaneTrace,
 } from './engine/index.js';
 // Errors
 export {
@@ -92,6 +96,7 @@ export {
   clipWeights,
   countClipParams,
   createClipEmbedder,
+  type EncoderOptions,
   encodeImage,
   encodeText,
   initClip,
@@ -116,5 +121,6 @@ export {
   OPEN_CLIP_ADAMW,
 } from './train/optim/adamw.js';
 export { type LearningRateSchedule, learningRate } from './train/optim/schedule.js';
+export { type OpShare, profileTraining, type StepProfile } from './train/profile.js';
 export { type TrainOptions, type TrainResult, train } from './train/run.js';
 export { resolveClipConfig } from './train/tasks/clip-config.js';

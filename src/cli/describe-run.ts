@@ -15,6 +15,13 @@ function size(bytes: number): string {
   return `${(bytes / 2 ** (10 * step)).toFixed(step === 0 ? 0 : 1)} ${units[step]}`;
 }
 
+/** Floating-point operations in decimal units, with three digits. */
+function flops(value: number): string {
+  const units = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
+  const step = value > 0 ? Math.min(units.length - 1, Math.floor(Math.log10(value) / 3)) : 0;
+  return `${Number((value / 1000 ** step).toPrecision(3))} ${units[step]}FLOP`;
+}
+
 /**
  * Checks a configuration against its model and data, and describes the run. Nothing is computed or written.
  *
@@ -61,7 +68,7 @@ export async function describeRun(config: TrainConfig): Promise<string> {
       ],
       [
         'compute',
-        `${(flopsPerSample / 1e9).toFixed(2)} GFLOP a sample, ${((flopsPerSample * batchSize) / 1e12).toFixed(3)} TFLOP a step, ${((flopsPerSample * batchSize * steps) / 1e15).toFixed(3)} PFLOP in all`,
+        `${flops(flopsPerSample)} a sample, ${flops(flopsPerSample * batchSize)} a step, ${flops(flopsPerSample * batchSize * steps)} in all`,
       ],
       ['data', `${config.data.path}, split ${config.data.split}: ${count(source.numRows)} samples`],
       [

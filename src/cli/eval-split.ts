@@ -1,6 +1,6 @@
 /** A split of a data set, read for evaluation. */
 import { type OpenOptions, openSource } from '../data/datasets/open.js';
-import type { Row } from '../data/schema.js';
+import { type Row, sampleKey } from '../data/schema.js';
 import { DataError } from '../errors.js';
 import { type EvalRow, EvalSplit } from '../eval/index.js';
 
@@ -37,8 +37,9 @@ export async function readEvalSplit(path: string, options: EvalSplitOptions): Pr
 }
 
 function toEvalRow(row: Row, where: string): EvalRow {
-  const { key, image } = row;
-  if (typeof key !== 'string') throw new DataError(`${where}: expected a text 'key', found ${typeof key}.`);
+  const { image } = row;
+  const key = sampleKey(row);
+  if (key === undefined) throw new DataError(`${where}: expected a 'key', found none.`);
   if (!(image instanceof Uint8Array)) {
     throw new DataError(
       `${where} (${key}): expected the bytes of an 'image', found ${image === null ? 'none' : typeof image}.`,

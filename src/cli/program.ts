@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { registerData } from './commands/data.js';
 import { registerDoctor } from './commands/doctor.js';
 import { registerEval } from './commands/eval.js';
+import { registerProfile } from './commands/profile.js';
 import { registerQuickstart } from './commands/quickstart.js';
 import { registerReport } from './commands/report.js';
 import { registerTrain } from './commands/train.js';
@@ -24,6 +25,7 @@ export function createProgram(): Command {
   registerData(program);
   registerTrain(program);
   registerEval(program);
+  registerProfile(program);
   registerReport(program);
   registerDoctor(program);
   return program;

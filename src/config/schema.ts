@@ -136,6 +136,10 @@ const trainSchema = z
       z.enum(['fp32', 'bf16']).default('fp32'),
       'bf16 computes matrix products in bfloat16 and keeps parameters, sums and the loss in float32.',
     ),
+    remat: field(
+      z.boolean().default(false),
+      "Keep only the blocks' inputs for the backward pass and compute the rest again: less memory, about a third more work.",
+    ),
     seed: field(
       z
         .int()

@@ -4,7 +4,7 @@ import type { Chunk, DecodedChunk } from './decode-chunk.js';
 import type { Placement } from './decoded-cache.js';
 import { type DrawnCaption, drawCaption, type ValidMix } from './mixing.js';
 import { epochOrder, rowOrder } from './order.js';
-import type { Row, Value } from './schema.js';
+import { type Row, sampleKey, type Value } from './schema.js';
 import type { Source } from './sources/source.js';
 import type { Decoder } from './worker-pool.js';
 
@@ -150,7 +150,7 @@ export class SampleStream {
 
   #draw(row: Row, index: number, epoch: number): DrawnRow {
     const { mix, seed } = this.#options;
-    const key = keyOf(row.key);
+    const key = sampleKey(row);
     if (key === undefined)
       return { index, key: `row ${index}`, fault: 'no key', caption: undefined, image: NO_PIXELS };
     const image = row.image instanceof Uint8Array ? row.image : NO_PIXELS;
@@ -167,11 +167,6 @@ interface DrawnRow {
   readonly caption: DrawnCaption | undefined;
   /** The image's file. */
   readonly image: Uint8Array;
-}
-
-function keyOf(value: Value | undefined): string | undefined {
-  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
-  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 function packChunk(

@@ -27,6 +27,12 @@ export type Value = string | number | bigint | boolean | Uint8Array | string[] |
 /** One row as readers give it: the columns that were asked for. */
 export type Row = Record<string, Value>;
 
+/** The key of a row as text; undefined if it has none. Whole numbers serve as well as text. */
+export function sampleKey({ key }: Row): string | undefined {
+  if (typeof key === 'number' || typeof key === 'bigint') return String(key);
+  return typeof key === 'string' && key !== '' ? key : undefined;
+}
+
 /** The type of a column that capstan writes. */
 export type ColumnType = 'string' | 'binary' | 'list<string>';
 

@@ -97,6 +97,7 @@ export interface PreparedOp {
 export class EagerBinding extends BindingBase implements TFJSBinding {
   private readonly handles = new Map<number, Pointer>();
   private nextId = 1;
+  private lastAsync: Promise<unknown> = Promise.resolve();
   private readonly usesGpu: boolean;
 
   constructor(
@@ -244,15 +245,25 @@ export class EagerBinding extends BindingBase implements TFJSBinding {
     return this.finish(prepared);
   }
 
-  /** As `executeOp`, on another thread: JavaScript goes on meanwhile. */
+  /**
+   * As `executeOp`, on another thread: JavaScript goes on meanwhile. Asynchronous executions run one after
+   * another in the order of their calls, so that each sees the variables as the one before left them. The
+   * inputs are held by the operation: they may be disposed of at once.
+   */
   async executeAsync(
     name: string,
     attrs: readonly TFEOpAttr[],
     inputIds: readonly number[],
     numOutputs: number,
   ): Promise<TensorMetadata[]> {
-    const { native } = this;
     const prepared = this.prepare(name, attrs, inputIds, numOutputs);
+    const turn = this.lastAsync.then(() => this.runAsync(name, prepared));
+    this.lastAsync = turn.catch(() => {});
+    return turn;
+  }
+
+  private async runAsync(name: string, prepared: PreparedOp): Promise<TensorMetadata[]> {
+    const { native } = this;
     const status = native.newStatus();
     try {
       await new Promise<void>((resolve, reject) => {

@@ -5,6 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../errors.js';
+import type { TensorMetadata } from './binding.js';
 import { fuseClusters } from './cluster.js';
 import { DType } from './dtypes.js';
 import { type EmittedFunction, Emitter } from './emit.js';
@@ -59,8 +60,11 @@ export interface CompiledFunction<A extends unknown[], R> {
   async(...args: A): Promise<R>;
   /** One entry per compiled signature. */
   stats(): readonly ProgramStats[];
-  /** Runs once, operation by operation, and says what each took. Variables are updated as by a call. */
-  profile(...args: A): OpTiming[];
+  /**
+   * Runs once, operation by operation, and says what each took. Variables are updated as by a call. XLA
+   * compiles a cluster when it is first executed: profile twice and keep the second.
+   */
+  profile(...args: A): { result: R; timings: OpTiming[] };
   /** Compiles for these arguments without running. */
   prepare(...args: A): void;
   dispose(): void;
@@ -120,11 +124,14 @@ export function compile<A extends unknown[], R>(
     ...executable.emitted.variables.map((v) => (v as Variable).handle),
   ];
 
-  const finish = (executable: Executable, started: number, results: { id: number }[]): R => {
+  const rebuild = (executable: Executable, results: TensorMetadata[]): R =>
+    executable.result.rebuild(results.map((r) => session().tensor(r))) as R;
+
+  const finish = (executable: Executable, started: number, results: TensorMetadata[]): R => {
     const { stats } = executable;
     stats.firstCallMs ??= performance.now() - started;
     stats.calls++;
-    return executable.result.rebuild(results.map((r) => session().tensor(r as never))) as R;
+    return rebuild(executable, results);
   };
 
   const call = (...args: A): R => {
@@ -144,6 +151,11 @@ export function compile<A extends unknown[], R>(
 
   return Object.assign(call, {
     async async(...args: A): Promise<R> {
+      if (session().recording) {
+        throw new EngineError(
+          `${name}.async was called inside a compiled function; call ${name} itself there`,
+        );
+      }
       const { executable, inputs } = lookUp(args);
       const { emitted } = executable;
       const started = performance.now();
@@ -151,9 +163,11 @@ export function compile<A extends unknown[], R>(
       const results = await session().binding.executeAsync(emitted.name, [], ids, emitted.numOutputs);
       return finish(executable, started, results);
     },
-    profile(...args: A): OpTiming[] {
+    profile(...args: A): { result: R; timings: OpTiming[] } {
       const { executable, inputs } = lookUp(args);
-      return profileProgram(executable.program, session().handleIds([...inputs, ...executable.captured]));
+      const ids = session().handleIds([...inputs, ...executable.captured]);
+      const { timings, outputs } = profileProgram(executable.program, ids);
+      return { result: rebuild(executable, outputs), timings };
     },
     stats: () => [...executables.values()].map((e) => e.stats),
     prepare: (...args: A): void => {

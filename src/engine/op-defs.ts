@@ -13,7 +13,6 @@ export interface OpDef {
   }[];
   /** Attributes that follow from the inputs and must not be set by hand. */
   readonly inferredAttrs: ReadonlySet<string>;
-  readonly isStateful: boolean;
 }
 
 const text = new TextDecoder();
@@ -27,12 +26,10 @@ export function readOpDefs(native: NativeApi): Map<string, OpDef> {
   for (const entry of readProto(list)) {
     if (entry.field !== 1) continue;
     let name = '';
-    let isStateful = false;
     const inputs: { name: string; numberAttr: string; typeListAttr: string }[] = [];
     const inferredAttrs = new Set<string>();
-    for (const { field, value, bytes } of readProto(entry.bytes)) {
+    for (const { field, bytes } of readProto(entry.bytes)) {
       if (field === 1) name = text.decode(bytes);
-      else if (field === 17) isStateful = value !== 0;
       else if (field === 2) {
         const input = { name: '', numberAttr: '', typeListAttr: '' };
         for (const arg of readProto(bytes)) {
@@ -50,7 +47,7 @@ export function readOpDefs(native: NativeApi): Map<string, OpDef> {
         inputs.push(input);
       }
     }
-    ops.set(name, { name, inputs, inferredAttrs, isStateful });
+    ops.set(name, { name, inputs, inferredAttrs });
   }
   return ops;
 }

@@ -3,10 +3,11 @@
  * sum is more than a call's time, in which independent operations overlap.
  */
 import type { TFEOpAttr } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
-import { AttrKind } from './binding.js';
+import { AttrKind, type TensorMetadata } from './binding.js';
 import { DType, sizeOf } from './dtypes.js';
 import { clusterFunction } from './emit.js';
 import { ASSIGN_VARIABLE, INPUT, type Node, type Program, READ_VARIABLE, type Value } from './ir.js';
+import { ProtoWriter } from './proto.js';
 import { session } from './session.js';
 import type { Variable } from './variables.js';
 
@@ -36,8 +37,35 @@ function flopsOf(node: Node): number {
   return 2 * inner * sizeOf(node.out.shape);
 }
 
-/** Runs `program` once on the given input handles, timing each operation. Variables are updated. */
-export function profileProgram(program: Program, inputIds: readonly number[]): OpTiming[] {
+/**
+ * Runs `program` once on the given input handles, timing each operation. Variables are updated.
+ *
+ * @returns the timings, and the program's outputs, whose handles are the caller's
+ */
+export function profileProgram(
+  program: Program,
+  inputIds: readonly number[],
+): { timings: OpTiming[]; outputs: TensorMetadata[] } {
+  const { binding } = session();
+  const made = new Set<number>();
+  try {
+    const { timings, ids } = runTimed(program, inputIds, made);
+    // An output may be an input, or the same value twice: each gets a handle of its own.
+    const outputs = program.outputs.map(
+      (value) => binding.executeOp('Identity', [], [ids.get(value) as number], 1)[0] as TensorMetadata,
+    );
+    return { timings, outputs };
+  } finally {
+    for (const id of made) binding.deleteTensor(id);
+  }
+}
+
+/** The run itself. `made` holds the handles that it made and has not freed, also when it throws. */
+function runTimed(
+  program: Program,
+  inputIds: readonly number[],
+  made: Set<number>,
+): { timings: OpTiming[]; ids: ReadonlyMap<Value, number> } {
   const { binding, native } = session();
   const timings: OpTiming[] = [];
   const ids = new Map<Value, number>();
@@ -45,7 +73,7 @@ export function profileProgram(program: Program, inputIds: readonly number[]): O
   for (const node of program.nodes) {
     for (const input of node.inputs) remaining.set(input, (remaining.get(input) ?? 0) + 1);
   }
-  const owned: number[] = [];
+  const outputs = new Set(program.outputs);
   program.inputs.forEach((node, i) => {
     ids.set(node.out, inputIds[i] as number);
   });
@@ -57,12 +85,14 @@ export function profileProgram(program: Program, inputIds: readonly number[]): O
     if (node.op === 'Const') {
       const data = node.data as Uint8Array;
       const repeated = node.uniform ? repeat(data, sizeOf(node.out.shape)) : data;
-      ids.set(node.out, binding.createTensor([...node.out.shape], node.out.dtype, repeated));
-      owned.push(ids.get(node.out) as number);
+      const id = binding.createTensor([...node.out.shape], node.out.dtype, repeated);
+      made.add(id);
+      ids.set(node.out, id);
       continue;
     }
     const [op, attrs, args] = callOf(node, inputs);
     const results = binding.executeOp(op, attrs, args, node.outputs.length);
+    for (const { id } of results) made.add(id);
     // A kernel may still run when the call returns; its shape and type are known before, its bytes after.
     for (const { id } of results) {
       native.deleteTensor(native.checked(op, (s) => native.handleResolve(binding.handle(id), s)));
@@ -84,22 +114,13 @@ export function profileProgram(program: Program, inputIds: readonly number[]): O
     for (const input of node.inputs) {
       const left = (remaining.get(input) as number) - 1;
       remaining.set(input, left);
-      if (
-        left === 0 &&
-        input.node.op !== INPUT &&
-        input.node.op !== 'Const' &&
-        !program.outputs.includes(input)
-      ) {
-        binding.deleteTensor(ids.get(input) as number);
-        ids.delete(input);
-      }
+      if (left > 0 || input.node.op === INPUT || outputs.has(input)) continue;
+      const id = ids.get(input) as number;
+      binding.deleteTensor(id);
+      made.delete(id);
     }
   }
-  for (const [value, id] of ids) {
-    if (value.node.op !== INPUT && value.node.op !== 'Const') binding.deleteTensor(id);
-  }
-  for (const id of owned) binding.deleteTensor(id);
-  return timings;
+  return { timings, ids };
 }
 
 function callOf(node: Node, inputs: number[]): [string, TFEOpAttr[], number[]] {
@@ -119,7 +140,7 @@ function repeat(element: Uint8Array, count: number): Uint8Array {
   return all;
 }
 
-/** Timings as a trace for chrome://tracing, Perfetto or TensorBoard's trace viewer. */
+/** Timings as a trace for chrome://tracing or Perfetto. */
 export function chromeTrace(timings: readonly OpTiming[]): string {
   return JSON.stringify({
     displayTimeUnit: 'ms',
@@ -138,4 +159,46 @@ export function chromeTrace(timings: readonly OpTiming[]): string {
       },
     })),
   });
+}
+
+/**
+ * Timings as an XSpace message (tsl/profiler/protobuf/xplane.proto), which TensorBoard's profile plugin reads
+ * from `LOGDIR/plugins/profile/SESSION/HOST.xplane.pb`.
+ */
+export function xplaneTrace(timings: readonly OpTiming[]): Uint8Array {
+  const names = [...new Set(timings.map((t) => t.op))];
+  const statNames = ['outputs', 'contents', 'bytes_accessed', 'flops'];
+  const entry = (id: number, name: string): ProtoWriter =>
+    new ProtoWriter().int(1, id).message(2, new ProtoWriter().int(1, id).message(2, name));
+  const line = new ProtoWriter()
+    .int(1, 1)
+    .message(2, 'operations')
+    .int(9, endOf(timings) * PICOSECONDS);
+  for (const t of timings) {
+    const stat = (name: string): ProtoWriter => new ProtoWriter().int(1, statNames.indexOf(name) + 1);
+    const event = new ProtoWriter()
+      .int(1, names.indexOf(t.op) + 1)
+      .int(2, Math.round(t.startUs * PICOSECONDS))
+      .int(3, Math.round(t.durationUs * PICOSECONDS))
+      .message(4, stat('outputs').message(5, t.outputs))
+      .message(4, stat('bytes_accessed').int(3, t.bytes));
+    if (t.contents) event.message(4, stat('contents').message(5, t.contents));
+    if (t.flops > 0) event.message(4, stat('flops').int(3, t.flops));
+    line.message(4, event);
+  }
+  const plane = new ProtoWriter().int(1, 1).message(2, '/host:CPU').message(3, line);
+  names.forEach((name, i) => {
+    plane.message(4, entry(i + 1, name));
+  });
+  statNames.forEach((name, i) => {
+    plane.message(5, entry(i + 1, name));
+  });
+  return new ProtoWriter().message(1, plane).finish();
+}
+
+/** In a microsecond. */
+const PICOSECONDS = 1e6;
+
+function endOf(timings: readonly OpTiming[]): number {
+  return Math.ceil(timings.reduce((end, t) => Math.max(end, t.startUs + t.durationUs), 0));
 }

@@ -23,8 +23,21 @@ import type { OpDef } from './op-defs.js';
 /** The first stack line that is neither tfjs's nor the engine's: where the user's code stands. */
 export function userLine(stack: string | undefined): string {
   const lines = (stack ?? '').split('\n').slice(1);
-  const line = lines.find((l) => !/node_modules|tfjs-|[/\\]engine[/\\][\w-]+\.[tj]s|node:/.test(l));
+  const line = lines.find(
+    (l) => !/node_modules|tfjs-|[/\\]engine[/\\][\w-]+\.[tj]s|node:|<anonymous>/.test(l),
+  );
   return line ? line.trim().replace(/^at /, '') : 'an unknown line';
+}
+
+/** Where the code stands that called into the engine. tfjs is deeper than the ten frames that V8 keeps by default. */
+export function callerLine(): string {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 100;
+  try {
+    return userLine(new Error().stack);
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
 }
 
 /** One recording. Ids that it hands to tfjs name {@link Value}s. */
@@ -118,7 +131,7 @@ export class Recording {
       const shape = this.graph.shape(output);
       if (!shape || shape.some((d) => d < 0)) {
         throw new EngineError(
-          `${op} (at ${userLine(new Error().stack)}) has a shape that depends on values, which cannot be compiled; ` +
+          `${op} (at ${callerLine()}) has a shape that depends on values, which cannot be compiled; ` +
             'use an operation whose result shape follows from its input shapes, or move it out of the compiled function.',
         );
       }
@@ -184,7 +197,7 @@ export class RecordingBinding extends BindingBase implements TFJSBinding {
     const ints = constantInts(value);
     if (ints) return Int32Array.from(ints);
     const { node } = value;
-    const at = userLine(new Error().stack);
+    const at = callerLine();
     const what = node.op === INPUT || node.op === READ_VARIABLE ? 'an input' : `the result of ${node.op}`;
     throw new EngineError(
       `The value of ${what} (shape [${value.shape.join(', ')}]) is read at ${at}, inside a compiled function. ` +

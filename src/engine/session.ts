@@ -12,7 +12,7 @@ import { DType } from './dtypes.js';
 import { registerExtremeGradients } from './extreme-gradients.js';
 import type { NativeApi, Pointer } from './native.js';
 import { type OpDef, readOpDefs } from './op-defs.js';
-import { type Recording, RecordingBinding } from './recorder.js';
+import { callerLine, type Recording, RecordingBinding } from './recorder.js';
 
 const require = createRequire(import.meta.url);
 
@@ -143,6 +143,8 @@ export class EngineSession {
       throw new EngineError('a compiled function was compiled inside another');
     this.recordingBinding.active = recording;
     switchTo(RECORDING_BACKEND);
+    const { assign } = tf.Variable.prototype;
+    tf.Variable.prototype.assign = refuseAssign;
     try {
       const result = fn();
       return { result, captured: [...this.lifted.values()] };
@@ -150,6 +152,7 @@ export class EngineSession {
       for (const tensor of this.lifted.values()) tensor.dispose();
       throw error;
     } finally {
+      tf.Variable.prototype.assign = assign;
       for (const dataId of this.lifted.keys()) this.recordingBackend.tensorMap.delete(dataId as tf.DataId);
       this.lifted.clear();
       switchTo(EAGER_BACKEND);
@@ -190,6 +193,14 @@ function eagerTypeName(dtype: number): tf.DataType {
     default:
       throw new EngineError(`a tensor of TensorFlow type ${dtype} cannot be used in a compiled function`);
   }
+}
+
+/** A tf.Variable would be left holding a value of the recording. */
+function refuseAssign(this: tf.Variable): never {
+  throw new EngineError(
+    `tf.Variable ${this.name} is assigned at ${callerLine()}, inside a compiled function, which would not happen at ` +
+      'later calls: use a variable of createVariable(), which compiled functions update in place.',
+  );
 }
 
 /** Makes a backend tfjs's current one: at once, since both are there already, although tfjs returns a promise. */

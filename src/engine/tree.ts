@@ -32,7 +32,7 @@ export function flatten(tree: unknown, what: string): { tensors: tf.Tensor[]; sh
       };
     }
     if (node === null || node === undefined || ['number', 'string', 'boolean'].includes(typeof node)) {
-      return { key: node === undefined ? 'undefined' : JSON.stringify(node), build: () => node };
+      return { key: textOf(node), build: () => node };
     }
     throw new EngineError(
       `${what}${path} is ${describe(node)}; compiled functions take and return tensors, numbers, strings, booleans, ` +
@@ -41,6 +41,12 @@ export function flatten(tree: unknown, what: string): { tensors: tf.Tensor[]; sh
   };
   const { key, build } = walk(tree, '');
   return { tensors, shape: { key, rebuild: build } };
+}
+
+/** Distinct for distinct plain values: JSON has no text for NaN, the infinities, -0 and undefined. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  return Object.is(value, -0) ? '-0' : String(value);
 }
 
 function isPlain(value: object): boolean {

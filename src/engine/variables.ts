@@ -112,8 +112,11 @@ export class Variable {
     }
     const { binding } = this.owner;
     const id = binding.createTensor([...this.shape], this.tfType, values);
-    this.assignHandle(binding, id);
-    binding.deleteTensor(id);
+    try {
+      this.assignHandle(binding, id);
+    } finally {
+      binding.deleteTensor(id);
+    }
   }
 
   /** Frees the native memory. */
@@ -138,6 +141,11 @@ export function createVariable(
     [...shape],
     values instanceof Int32Array ? 'int32' : 'float32',
   );
-  variable.load(values);
+  try {
+    variable.load(values);
+  } catch (error) {
+    variable.dispose();
+    throw error;
+  }
   return variable;
 }

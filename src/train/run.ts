@@ -1,11 +1,9 @@
 /** A whole training run from a configuration: folder, engine, data, model, loop. */
 import { dumpConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
-import { openSource } from '../data/datasets/open.js';
 import { createLoader, type Loader } from '../data/loader.js';
 import type { Source } from '../data/sources/source.js';
-import { engineInfo, startEngine } from '../engine/index.js';
-import { ConfigError } from '../errors.js';
+import { engineInfo } from '../engine/index.js';
 import type { ClipConfig } from '../models/clip/index.js';
 import { writeFileAtomically } from '../safetensors.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -15,7 +13,7 @@ import type { ProgressStream } from './logging/progress.js';
 import { type LoopResult, runLoop } from './loop.js';
 import { findStart } from './resume.js';
 import { claimRunFolder, type RunPaths, runPaths, writeVersions } from './run-folder.js';
-import { ClipTask } from './tasks/clip.js';
+import { createTask, loaderOptions, openTrainingData, startConfiguredEngine } from './setup.js';
 import { resolveClipConfig } from './tasks/clip-config.js';
 
 export interface TrainOptions {
@@ -52,14 +50,10 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
   const inform = options.inform ?? (() => {});
   const resume = options.resume ?? 'none';
   const model = resolveClipConfig(config.model);
-  const source = await openSource(config.data.path, {
-    split: config.data.split,
-    ...(config.data.format === 'auto' ? {} : { format: config.data.format }),
-  });
+  const source = await openTrainingData(config);
   const paths = runPaths(`${config.run.dir}/${config.run.name}`);
   let release: (() => Promise<void>) | undefined;
   try {
-    requireOneBatch(source, config);
     release = await claimRunFolder(paths, resume !== 'none');
     const checkpoint = await findStart(paths, config, resume, inform);
     return {
@@ -72,15 +66,6 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
   }
 }
 
-function requireOneBatch(source: Source, config: TrainConfig): void {
-  if (source.numRows < config.train.batchSize) {
-    throw new ConfigError(
-      `train.batchSize is ${config.train.batchSize}, but split '${config.data.split}' of ${config.data.path} has only ` +
-        `${source.numRows} samples: no batch can be filled.`,
-    );
-  }
-}
-
 async function trainIn(
   paths: RunPaths,
   config: TrainConfig,
@@ -90,43 +75,17 @@ async function trainIn(
   options: TrainOptions,
   inform: (message: string) => void,
 ): Promise<LoopResult> {
-  const { data, train: training, engine } = config;
-  await startEngine({
-    device: engine.device,
-    ...(engine.threads === 'auto' ? {} : { threads: engine.threads }),
-    ...(engine.libtensorflow === null ? {} : { libtensorflow: engine.libtensorflow }),
-  });
-  const task = new ClipTask({
-    config: model,
-    seed: training.seed,
-    precision: training.precision,
-    optimizer: {
-      beta1: training.beta1,
-      beta2: training.beta2,
-      eps: training.eps,
-      weightDecay: training.weightDecay,
-    },
-    gradClipNorm: training.gradClipNorm,
-    evalBatchSize: config.eval.batchSize,
-  });
+  const { train: training } = config;
+  await startConfiguredEngine(config);
+  const task = createTask(config, model);
   let loader: Loader | undefined;
   let logger: TrainLogger | undefined;
   let toldNoCaption = false;
   try {
     if (checkpoint) task.restore(checkpoint.model, checkpoint.optimizer, checkpoint.directory);
     loader = await createLoader({
-      source,
-      captions: data.captions,
-      batchSize: training.batchSize,
-      imageSize: model.vision.imageSize,
-      contextLength: model.text.contextLength,
-      seed: training.seed,
-      cacheBytes: data.cacheMiB * 2 ** 20,
-      ...(data.workers === 'auto' ? {} : { workers: data.workers }),
-      prefetch: data.prefetch,
-      transform: 'train',
-      maxSkipRatio: data.maxSkipRatio,
-      onSkip: (reason, key) => inform(`Skipped ${key}: ${reason}`),
+      ...loaderOptions(config, model, source),
+      onSkip: (reason, key) => inform(`Skipped ${reason.includes(key) ? reason : `${key}: ${reason}`}`),
       onNoCaption: (key) => {
         if (toldNoCaption) return; // AltText is missing often: a line for each would bury the rest
         toldNoCaption = true;

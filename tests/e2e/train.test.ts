@@ -49,7 +49,7 @@ describe('capstan train --dry-run', () => {
       /^image tower +\[8, 32, 32, 3\] → 5 tokens × 16, depth 1 → \[8, 16\]$/m,
       /^text tower +\[8, 16\] → 16 tokens × 16, depth 1 → \[8, 16\]$/m,
       /^memory +[\d.]+ MiB parameters, gradients and moments; about [\d.]+ KiB activations$/m,
-      /^compute +[\d.]+ GFLOP a sample, [\d.]+ TFLOP a step, [\d.]+ PFLOP in all$/m,
+      /^compute +[\d.]+ [MGT]FLOP a sample, [\d.]+ [GT]FLOP a step, [\d.]+ [GTP]FLOP in all$/m,
       /^data +.*data, split train: \d+ samples$/m,
       /^captions +alt 25\.0%, ssc 75\.0%$/m,
       /^run +20 steps of 8 = 160 samples, [\d.]+ epochs, fp32$/m,

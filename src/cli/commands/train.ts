@@ -75,6 +75,7 @@ function quoted(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-function collect(value: string, previous: string[]): string[] {
+/** Gathers a repeatable option. */
+export function collect(value: string, previous: string[]): string[] {
   return [...previous, value];
 }

@@ -39,6 +39,12 @@ export interface ClipConfig {
   readonly quickGelu: boolean;
 }
 
+/** How a tower is computed, which does not change its numbers. */
+export interface EncoderOptions {
+  /** Keeps only the blocks' inputs for the backward pass, which computes the rest again: less memory, more work. */
+  readonly remat?: boolean;
+}
+
 type VisionRow = [
   imageSize: number,
   patch: number,

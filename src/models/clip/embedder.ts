@@ -87,9 +87,11 @@ export function createClipEmbedder(
         () => new Uint8Array(batchSize * pixels),
         async (batch) => {
           const images_BHWC = uint8Tensor(batch, [batchSize, imageSize, imageSize, 3]);
-          const embedded = await imageTower.async(images_BHWC);
-          images_BHWC.dispose();
-          return embedded;
+          try {
+            return await imageTower.async(images_BHWC);
+          } finally {
+            images_BHWC.dispose();
+          }
         },
       ),
     encodeTexts: (tokens, count) =>
@@ -101,9 +103,11 @@ export function createClipEmbedder(
         () => new Int32Array(batchSize * contextLength),
         async (batch) => {
           const tokens_BL = tf.tensor2d(batch, [batchSize, contextLength], 'int32');
-          const embedded = await textTower.async(tokens_BL);
-          tokens_BL.dispose();
-          return embedded;
+          try {
+            return await textTower.async(tokens_BL);
+          } finally {
+            tokens_BL.dispose();
+          }
         },
       ),
     dispose(): void {

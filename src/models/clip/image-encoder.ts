@@ -6,7 +6,7 @@ import { type BlockOptions, pooledResidualBlock, residualBlock } from '../nn/blo
 import { prependToken, takeTokens } from '../nn/embedding.js';
 import { layerNorm } from '../nn/layer-norm.js';
 import { type Params, takeParam } from '../nn/params.js';
-import type { ClipConfig, ClipVisionConfig } from './config.js';
+import type { ClipConfig, ClipVisionConfig, EncoderOptions } from './config.js';
 
 /** Per-channel mean of CLIP's training images, on the scale [0, 1], red, green, blue. */
 export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
@@ -68,7 +68,12 @@ function checkImages(images: tf.Tensor, imageSize: number): void {
  * @returns [B, E], owned by the caller
  * @throws ShapeError if the images or a parameter do not fit
  */
-export function encodeImage(params: Params, config: ClipConfig, images_BHWC: tf.Tensor): tf.Tensor {
+export function encodeImage(
+  params: Params,
+  config: ClipConfig,
+  images_BHWC: tf.Tensor,
+  options: EncoderOptions = {},
+): tf.Tensor {
   const { vision } = config;
   checkImages(images_BHWC, vision.imageSize);
   const { width, depth } = vision;
@@ -82,17 +87,18 @@ export function encodeImage(params: Params, config: ClipConfig, images_BHWC: tf.
     const length = tokens_BLW.shape[1] as number;
     const norm = (name: string, x: tf.Tensor): tf.Tensor =>
       layerNorm(x, takeParam(params, `${name}.weight`), takeParam(params, `${name}.bias`));
-    const options: BlockOptions = {
+    const blockOptions: BlockOptions = {
       batch,
       length,
       numHeads: width / vision.headWidth,
       quickGelu: config.quickGelu,
+      remat: options.remat,
     };
     const block = (i: number): string => `visual.transformer.resblocks.${i}`;
     let x_MW = norm('visual.ln_pre', tf.reshape(tokens_BLW, [batch * length, width]));
-    for (let i = 0; i < depth - 1; i++) x_MW = residualBlock(params, block(i), x_MW, options);
+    for (let i = 0; i < depth - 1; i++) x_MW = residualBlock(params, block(i), x_MW, blockOptions);
     const class_BW = takeTokens(x_MW, tf.zeros([batch], 'int32'));
-    const pooled_BW = pooledResidualBlock(params, block(depth - 1), x_MW, class_BW, options);
+    const pooled_BW = pooledResidualBlock(params, block(depth - 1), x_MW, class_BW, blockOptions);
     return tf.matMul(norm('visual.ln_post', pooled_BW), takeParam(params, 'visual.proj'));
   });
 }

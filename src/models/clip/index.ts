@@ -6,6 +6,7 @@ export {
   checkClipConfig,
   clipPreset,
   clipPresets,
+  type EncoderOptions,
 } from './config.js';
 export { type ClipEmbedder, type ClipEmbedderOptions, createClipEmbedder } from './embedder.js';
 export { CLIP_MEAN, CLIP_STD, encodeImage } from './image-encoder.js';

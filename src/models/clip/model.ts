@@ -2,7 +2,7 @@
 import * as tf from '../../engine/tf.js';
 import { l2Normalize } from '../nn/normalize.js';
 import { type Params, takeParam } from '../nn/params.js';
-import type { ClipConfig } from './config.js';
+import type { ClipConfig, EncoderOptions } from './config.js';
 import { encodeImage } from './image-encoder.js';
 import { encodeText } from './text-encoder.js';
 
@@ -31,10 +31,11 @@ export function clipForward(
   config: ClipConfig,
   images_BHWC: tf.Tensor,
   tokens_BL: tf.Tensor,
+  options: EncoderOptions = {},
 ): ClipOutput {
   return {
-    imageFeatures_BE: tf.tidy(() => l2Normalize(encodeImage(params, config, images_BHWC))),
-    textFeatures_BE: tf.tidy(() => l2Normalize(encodeText(params, config, tokens_BL))),
+    imageFeatures_BE: tf.tidy(() => l2Normalize(encodeImage(params, config, images_BHWC, options))),
+    textFeatures_BE: tf.tidy(() => l2Normalize(encodeText(params, config, tokens_BL, options))),
     logitScale: tf.exp(takeParam(params, 'logit_scale')),
   };
 }

@@ -6,7 +6,7 @@ import { pooledResidualBlock, residualBlock } from '../nn/block.js';
 import { embed, takeTokens } from '../nn/embedding.js';
 import { layerNorm } from '../nn/layer-norm.js';
 import { type Params, takeParam } from '../nn/params.js';
-import type { ClipConfig } from './config.js';
+import type { ClipConfig, EncoderOptions } from './config.js';
 
 function checkTokens(tokens: tf.Tensor, contextLength: number): void {
   const length = tokens.shape[1] ?? 0;
@@ -29,7 +29,12 @@ function checkTokens(tokens: tf.Tensor, contextLength: number): void {
  * @returns [B, E], owned by the caller
  * @throws ShapeError if the tokens or a parameter do not fit
  */
-export function encodeText(params: Params, config: ClipConfig, tokens_BL: tf.Tensor): tf.Tensor {
+export function encodeText(
+  params: Params,
+  config: ClipConfig,
+  tokens_BL: tf.Tensor,
+  options: EncoderOptions = {},
+): tf.Tensor {
   const { width, depth, numHeads, contextLength } = config.text;
   checkTokens(tokens_BL, contextLength);
   const [batch, length] = tokens_BL.shape as [number, number];
@@ -42,7 +47,7 @@ export function encodeText(params: Params, config: ClipConfig, tokens_BL: tf.Ten
     const positions_LW = length === contextLength ? positions : tf.slice(positions, [0, 0], [length, width]);
     const tokens_BLW = tf.add(tf.reshape(embedded_MW, [batch, length, width]), positions_LW);
     const end_B = tf.argMax(tokens_BL, 1);
-    const extents = { batch, length, numHeads, quickGelu: config.quickGelu };
+    const extents = { batch, length, numHeads, quickGelu: config.quickGelu, remat: options.remat };
     const block = (i: number): string => `transformer.resblocks.${i}`;
     let x_MW = tf.reshape(tokens_BLW, [batch * length, width]);
     const causal = { ...extents, mask: causalMask(length) };

@@ -1,4 +1,5 @@
 // Shapes: B batch, L tokens, W width; M = B * L rows.
+import { remat } from '../../engine/remat.js';
 import * as tf from '../../engine/tf.js';
 import { gelu, quickGelu } from './activation.js';
 import { type Extents, selfAttention, singleQueryAttention } from './attention.js';
@@ -12,6 +13,8 @@ export interface BlockOptions extends Extents {
   readonly quickGelu: boolean;
   /** Added to the attention scores. */
   readonly mask?: tf.Tensor | undefined;
+  /** Keeps only the block's input for the backward pass, which computes the rest again. */
+  readonly remat?: boolean | undefined;
 }
 
 function norm(params: Params, name: string, x: tf.Tensor): tf.Tensor {
@@ -41,6 +44,14 @@ export function residualBlock(
   x_MW: tf.Tensor,
   options: BlockOptions,
 ): tf.Tensor {
+  if (options.remat) {
+    const names = Object.keys(params).filter((name) => name.startsWith(`${prefix}.`));
+    const again = remat((x, ...values) => {
+      const own = Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
+      return residualBlock(own, prefix, x as tf.Tensor, { ...options, remat: false });
+    });
+    return again(x_MW, ...names.map((name) => params[name] as tf.Tensor));
+  }
   const qkv_M3W = linear(
     norm(params, `${prefix}.ln_1`, x_MW),
     takeParam(params, `${prefix}.attn.in_proj_weight`),

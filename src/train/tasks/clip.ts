@@ -4,6 +4,7 @@ import {
   type CompiledFunction,
   compile,
   createVariable,
+  type OpTiming,
   type ProgramStats,
   tf,
   uint8Tensor,
@@ -32,6 +33,8 @@ export interface ClipTaskOptions {
   readonly config: ClipConfig;
   readonly seed: number;
   readonly precision: 'fp32' | 'bf16';
+  /** Recompute the blocks in the backward pass. */
+  readonly remat?: boolean;
   readonly optimizer: AdamwOptions;
   /** Gradients are scaled down to this norm; null for no clipping, as open_clip. */
   readonly gradClipNorm: number | null;
@@ -78,12 +81,12 @@ export class ClipTask implements TrainTask {
 
   /** Forward, backward and update of one batch. Returns [loss, gradient norm, logit scale]. */
   private recordStep(images_BHWC: tf.Tensor, tokens_BL: tf.Tensor, lr: tf.Tensor): tf.Tensor {
-    const { config, gradClipNorm, optimizer } = this.options;
+    const { config, gradClipNorm, optimizer, remat = false } = this.options;
     const names = Object.keys(this.params);
     const params = readAll(this.params);
     const lossOf = (...values: tf.Tensor[]): tf.Scalar => {
       const own: Params = Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
-      const out = clipForward(own, config, images_BHWC, tokens_BL);
+      const out = clipForward(own, config, images_BHWC, tokens_BL, { remat });
       return clipLoss(out.imageFeatures_BE, out.textFeatures_BE, out.logitScale) as tf.Scalar;
     };
     const { value: loss, grads: list } = tf.valueAndGrads(lossOf)(
@@ -115,13 +118,7 @@ export class ClipTask implements TrainTask {
   }
 
   async step(batch: Batch, lr: number): Promise<StepMetrics> {
-    const { images, tokens, imageSize, contextLength } = batch;
-    const count = batch.keys.length;
-    const inputs = [
-      uint8Tensor(images, [count, imageSize, imageSize, 3]),
-      tf.tensor2d(tokens, [count, contextLength], 'int32'),
-      tf.scalar(lr),
-    ] as const;
+    const inputs = stepInputs(batch, lr);
     try {
       const packed = await this.compiled.async(...inputs);
       const [loss, gradNorm, logitScale] = (await packed.data()) as Float32Array;
@@ -132,7 +129,19 @@ export class ClipTask implements TrainTask {
         extra: { logitScale: logitScale as number },
       };
     } finally {
-      tf.dispose([...inputs]);
+      tf.dispose(inputs);
+    }
+  }
+
+  /** One step, operation by operation, and what each took. */
+  profile(batch: Batch, lr: number): readonly OpTiming[] {
+    const inputs = stepInputs(batch, lr);
+    try {
+      const { result, timings } = this.compiled.profile(...inputs);
+      result.dispose();
+      return timings;
+    } finally {
+      tf.dispose(inputs);
     }
   }
 
@@ -201,6 +210,16 @@ export class ClipTask implements TrainTask {
     }
     this.steps.dispose();
   }
+}
+
+function stepInputs(batch: Batch, lr: number): [tf.Tensor, tf.Tensor, tf.Tensor] {
+  const { images, tokens, imageSize, contextLength } = batch;
+  const count = batch.keys.length;
+  return [
+    uint8Tensor(images, [count, imageSize, imageSize, 3]),
+    tf.tensor2d(tokens, [count, contextLength], 'int32'),
+    tf.scalar(lr),
+  ];
 }
 
 function readAll(variables: VariableMap): Params {
