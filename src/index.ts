@@ -8,6 +8,8 @@
 export { dumpConfig, loadConfig } from './config/load.js';
 export { type TrainConfig, trainConfigSchema } from './config/schema.js';
 // Data
+export { type BuildEmojiOptions, buildEmoji } from './data/datasets/emoji/build.js';
+export { type Classes, emojiClasses } from './data/datasets/emoji-classes.js';
 export { type OpenOptions, openSource, type ShardFormat } from './data/datasets/open.js';
 export { evalTransform, trainTransform } from './data/image/transforms.js';
 export {
