@@ -77,6 +77,17 @@ const dataSchema = z.strictObject({
     `Mix of captions: the share of each kind (${captionKinds.join(', ')}), adding up to 1. An inherited mix is replaced whole.`,
     'share',
   ),
+  cropScale: field(
+    z
+      .array(z.number().gt(0).max(1))
+      .length(2)
+      .refine(([min, max]) => !((min as number) > (max as number)), {
+        error: 'rise: the least share comes first',
+      })
+      .default([0.9, 1]),
+    "Least and largest share of an image's area that the random crop keeps (open_clip's --aug-cfg scale).",
+    'share',
+  ),
   workers: field(
     z.union([z.int().min(0), z.literal('auto')]).default('auto'),
     "Threads that decode images; 0 decodes in the main thread, 'auto' goes by the machine's cores.",

@@ -2,6 +2,7 @@
 import { DataError } from '../errors.js';
 import { KeyedRandom } from '../rng.js';
 import type { DecodedCache, Placement } from './decoded-cache.js';
+import type { CropScale } from './image/crop.js';
 import { decodeImage } from './image/decode.js';
 import { evalPixels, trainPixels } from './image/transforms.js';
 import type { ClipTokenizer } from './text/clip-tokenizer.js';
@@ -9,6 +10,7 @@ import type { ClipTokenizer } from './text/clip-tokenizer.js';
 /** Settings that all chunks of a loader share. */
 export interface DecodeSettings {
   readonly transform: 'train' | 'eval';
+  readonly cropScale: CropScale;
   /** Pixels of a side. */
   readonly imageSize: number;
   readonly contextLength: number;
@@ -52,7 +54,7 @@ export async function decodeChunk(
   tokenizer: ClipTokenizer,
   cache?: DecodedCache,
 ): Promise<DecodedChunk> {
-  const { transform, imageSize, contextLength, seed } = settings;
+  const { transform, cropScale, imageSize, contextLength, seed } = settings;
   const imageBytes = imageSize * imageSize * 3;
   const pixels = new Uint8Array(chunk.keys.length * imageBytes);
   const failures: (string | null)[] = [];
@@ -65,7 +67,7 @@ export async function decodeChunk(
       placements[i] ??= cache?.put(image);
       const transformed =
         transform === 'train'
-          ? trainPixels(image, imageSize, new KeyedRandom(seed, 'crop', chunk.epoch, key))
+          ? trainPixels(image, imageSize, new KeyedRandom(seed, 'crop', chunk.epoch, key), cropScale)
           : evalPixels(image, imageSize);
       pixels.set(transformed, i * imageBytes);
       failures.push(null);

@@ -1,5 +1,6 @@
 /** Where a loader stands in its data, and whether another may go on from there. */
 import { CheckpointError } from '../errors.js';
+import type { CropScale } from './image/crop.js';
 import type { ValidMix } from './mixing.js';
 
 /** Position of a loader: small, JSON, exact to the sample, and free of batch size and number of workers. */
@@ -19,7 +20,8 @@ export interface LoaderState {
 export interface SampleSettings {
   readonly source: string;
   readonly mix: ValidMix;
-  readonly transform: string;
+  readonly transform: 'train' | 'eval';
+  readonly cropScale: CropScale;
   readonly imageSize: number;
   readonly contextLength: number;
   readonly shuffle: boolean;
@@ -27,9 +29,10 @@ export interface SampleSettings {
 
 /** The settings as text that is equal if and only if they are. */
 export function loaderFingerprint({ mix, ...settings }: SampleSettings): string {
-  const { source, transform, imageSize, contextLength, shuffle } = settings;
+  const { source, transform, cropScale, imageSize, contextLength, shuffle } = settings;
   const captions = Object.fromEntries(mix.kinds.map((kind, i) => [kind, mix.weights[i]]));
-  return JSON.stringify({ source, captions, transform, imageSize, contextLength, shuffle });
+  const images = transform === 'train' ? { transform, cropScale, imageSize } : { transform, imageSize };
+  return JSON.stringify({ source, captions, ...images, contextLength, shuffle });
 }
 
 const LABELS: Readonly<Record<string, string>> = {

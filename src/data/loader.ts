@@ -8,6 +8,7 @@ import { clipMergesPath } from '../assets/index.js';
 import { ConfigError, DataError } from '../errors.js';
 import { type Batch, BatchBuilder, type BatchShape } from './batch.js';
 import { openSource } from './datasets/open.js';
+import { type CropScale, TRAIN_SCALE } from './image/crop.js';
 import { checkResume, type LoaderState, loaderFingerprint } from './loader-state.js';
 import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
 import { type CaptionMix, validateMix } from './mixing.js';
@@ -35,6 +36,8 @@ export interface LoaderOptions {
   readonly seed: number;
   /** `train`: random resized crop. `eval`: resize and centre crop. */
   readonly transform: 'train' | 'eval';
+  /** Least and largest share of the image's area that the crop of `train` keeps. Default: open_clip's 0.9 to 1. */
+  readonly cropScale?: CropScale;
   /**
    * Decoding threads; 0 decodes in this thread. Default: one fewer than cores, at least 1. Node decodes at most
    * UV_THREADPOOL_SIZE (4 unless set) images at a time in a process; resizing is not bound by it.
@@ -114,6 +117,7 @@ function checkInteger(name: string, value: number, min: number): void {
  */
 export async function createLoader(options: LoaderOptions): Promise<Loader> {
   const { batchSize, imageSize, contextLength, seed, transform, epochs } = options;
+  const { cropScale = TRAIN_SCALE } = options;
   const { prefetch = 4, shuffle = true, dropLast = true, maxSkipRatio = 0.01, cacheBytes = 0 } = options;
   const workers = options.workers ?? Math.max(1, availableParallelism() - 1);
   checkInteger('batchSize', batchSize, 1);
@@ -127,6 +131,11 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
   if (!(maxSkipRatio >= 0 && maxSkipRatio <= 1)) {
     throw new ConfigError(`maxSkipRatio must be from 0 to 1, found ${maxSkipRatio}.`);
   }
+  if (!(cropScale[0] > 0 && cropScale[0] <= cropScale[1] && cropScale[1] <= 1)) {
+    throw new ConfigError(
+      `cropScale must be two rising shares above 0 and up to 1, found ${cropScale.join(', ')}.`,
+    );
+  }
   validateMix(options.captions);
 
   const owned = typeof options.source === 'string' ? await openPath(options.source, options) : undefined;
@@ -139,6 +148,7 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
       source: source.fingerprint,
       mix,
       transform,
+      cropScale,
       imageSize,
       contextLength,
       shuffle,
@@ -148,7 +158,7 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
     const start = options.resumeFrom ?? { epoch: 0, position: 0, broken: 0, seed, fingerprint };
     decoder = await createDecoder(
       workers,
-      { transform, imageSize, contextLength, seed },
+      { transform, cropScale, imageSize, contextLength, seed },
       await clipMergesPath(),
       cacheBytes,
     );

@@ -66,6 +66,7 @@ export function loaderOptions(
     ...(data.workers === 'auto' ? {} : { workers: data.workers }),
     prefetch: data.prefetch,
     transform: 'train',
+    cropScale: data.cropScale as [number, number],
     maxSkipRatio: data.maxSkipRatio,
   };
 }

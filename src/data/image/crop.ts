@@ -38,8 +38,11 @@ export function evalGeometry(width: number, height: number, size: number): EvalG
   return { width: newWidth, height: newHeight, window };
 }
 
-/** Share of the image's area that open_clip's training crop keeps. */
-export const TRAIN_SCALE: readonly [number, number] = [0.9, 1];
+/** Least and largest share of an image's area that a random crop keeps. */
+export type CropScale = readonly [min: number, max: number];
+
+/** That of open_clip's training crop. */
+export const TRAIN_SCALE: CropScale = [0.9, 1];
 /** Aspect ratios, width over height, of torchvision's RandomResizedCrop. */
 export const TRAIN_RATIO: readonly [number, number] = [3 / 4, 4 / 3];
 

@@ -9,7 +9,7 @@
  * its upper 8 bits, where Pillow clips it to white.
  */
 import type { KeyedRandom } from '../../rng.js';
-import { type Box, evalGeometry, randomResizedCropBox } from './crop.js';
+import { type Box, type CropScale, evalGeometry, randomResizedCropBox } from './crop.js';
 import { type DecodedImage, type DecodeOptions, decodeImage, type Pixels } from './decode.js';
 import { copyBox, resizeBicubic, resizeNearest } from './resize-pil.js';
 
@@ -112,12 +112,17 @@ export async function evalTransform(
 }
 
 /** {@link trainTransform} of pixels that are decoded already. */
-export function trainPixels(image: DecodedImage, size: number, random: KeyedRandom): Uint8Array {
-  return cropPixels(image, randomResizedCropBox(image.width, image.height, random), size);
+export function trainPixels(
+  image: DecodedImage,
+  size: number,
+  random: KeyedRandom,
+  cropScale?: CropScale,
+): Uint8Array {
+  return cropPixels(image, randomResizedCropBox(image.width, image.height, random, cropScale), size);
 }
 
 /**
- * The training transform: a random box of 0.9 to 1 of the area and an aspect ratio of 3/4 to 4/3, resized to
+ * The training transform: a random box of 0.9 to 1 of the area (`cropScale` changes that) and an aspect ratio of 3/4 to 4/3, resized to
  * `size` by `size` (bicubic). No flip, no colour jitter. The box depends on `random` and the image's size only.
  *
  * @returns `size * size * 3` bytes, H W C, RGB.
@@ -127,7 +132,7 @@ export async function trainTransform(
   bytes: Uint8Array,
   size: number,
   random: KeyedRandom,
-  options?: DecodeOptions,
+  options?: DecodeOptions & { readonly cropScale?: CropScale },
 ): Promise<Uint8Array> {
-  return trainPixels(await decodeImage(bytes, options), size, random);
+  return trainPixels(await decodeImage(bytes, options), size, random, options?.cropScale);
 }

@@ -45,8 +45,10 @@ describe('loadConfig', () => {
         split: 'train',
         format: 'auto',
         captions: { alt: 0.5, ssc: 0.5 },
+        cropScale: [0.9, 1],
         workers: 'auto',
         prefetch: 4,
+        cacheMiB: 0,
         maxSkipRatio: 0.01,
       },
       train: {
@@ -61,6 +63,7 @@ describe('loadConfig', () => {
         schedule: 'cosine',
         gradClipNorm: null,
         precision: 'fp32',
+        remat: false,
         seed: 0,
         logEvery: 1,
       },
@@ -171,6 +174,15 @@ eval:
     expect((await loadConfig(path, ['data.captions={alt: 0.1, ssc: 0.2, dsc: 0.7}'])).data.captions.dsc).toBe(
       0.7,
     );
+  });
+
+  it.each([
+    ['[1, 0.5]', '  --set: data.cropScale is [1,0.5]; it must rise: the least share comes first'],
+    ['[0, 1]', '  --set: data.cropScale[0] is 0; it must be over 0'],
+    ['[0.5]', '  --set: data.cropScale is [0.5]; it must be a list whose length is at least 2'],
+    ['0.5', '  --set: data.cropScale is 0.5; it must be a list'],
+  ])('refuses %s as the share of a crop', async (value, problem) => {
+    expect(await problems(write('a.yaml', minimal), [`data.cropScale=${value}`])).toContain(problem);
   });
 
   it('refuses a best checkpoint by a figure that nothing computes', async () => {

@@ -305,6 +305,7 @@ describe('state', () => {
     ['mix', { captions: { alt: 1 } }, 'caption mix: was {"alt":0.5,"ssc":0.5}, is {"alt":1}'],
     ['image size', { imageSize: 10 }, 'imageSize: was 8, is 10'],
     ['transform', { transform: 'eval' }, 'transform: was "train", is "eval"'],
+    ['crop', { cropScale: [0.5, 1] }, 'cropScale: was [0.9,1], is [0.5,1]'],
     ['seed', { seed: 9 }, 'seed: was 5, is 9'],
   ])('of another %s is refused', async (_, change, message) => {
     const resumeFrom = (await open()).state();

@@ -6,7 +6,7 @@ import { DataError } from '../../../src/errors.js';
 import { noiseImages } from '../../support/memory-source.js';
 
 const pools: WorkerPool[] = [];
-const settings = { transform: 'eval', imageSize: 8, contextLength: 8, seed: 0 } as const;
+const settings = { transform: 'eval', cropScale: [0.9, 1], imageSize: 8, contextLength: 8, seed: 0 } as const;
 
 afterEach(async () => {
   await Promise.all(pools.splice(0).map((pool) => pool.close()));

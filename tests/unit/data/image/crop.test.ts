@@ -68,6 +68,15 @@ describe('randomResizedCropBox', () => {
     }
   });
 
+  it('keeps the share of the area that it is told to', () => {
+    for (let key = 0; key < 200; key++) {
+      const box = randomResizedCropBox(1000, 900, new KeyedRandom(key), [0.2, 0.3]);
+      const share = (box.width * box.height) / 900_000;
+      expect(share).toBeGreaterThan(0.198);
+      expect(share).toBeLessThan(0.302);
+    }
+  });
+
   it('falls back to the central box of an allowed ratio', () => {
     expect(randomResizedCropBox(1000, 100, new KeyedRandom(1))).toEqual({
       left: 433,

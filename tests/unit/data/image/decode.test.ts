@@ -100,6 +100,14 @@ describe('the transforms', () => {
     expect(await trainTransform(bytes, 32, new KeyedRandom('b'))).not.toEqual(once);
   });
 
+  it('train keeps as much of the area as it is told to', async () => {
+    const bytes = fixture('photo-420.jpg');
+    const crop = (cropScale: [number, number]) =>
+      trainTransform(bytes, 32, new KeyedRandom('a'), { cropScale });
+    expect(await crop([0.9, 1])).toEqual(await trainTransform(bytes, 32, new KeyedRandom('a')));
+    expect(await crop([0.2, 0.3])).not.toEqual(await crop([0.9, 1]));
+  });
+
   it('train looks like eval: the crop moves it by little', async () => {
     const bytes = fixture('gradient.png');
     const evaluated = await evalTransform(bytes, 32);
