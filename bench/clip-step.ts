@@ -5,12 +5,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { positiveInteger } from '../src/cli/numbers.js';
 import { NumericError } from '../src/errors.js';
 import { type ClipConfig, clipForwardFlops } from '../src/models/clip/index.js';
 import { randomBatches, withScratch, writeBatches, writeWeights } from './lib/clip-inputs.js';
 import { LONG_RUN, ourWorker, peerWorker } from './lib/clip-sides.js';
 import { describeMachine, machineText } from './lib/machine.js';
-import { type ClipBenchOptions, clipOptions, modelOf, positiveInteger, precisionsOf } from './lib/options.js';
+import { type ClipBenchOptions, clipOptions, modelOf, precisionsOf } from './lib/options.js';
 import type { MemoryReply, TrainingSetup } from './lib/protocol.js';
 import { peerPython } from './lib/python.js';
 import { disturbance, type Runs, race } from './lib/race.js';

@@ -1,18 +1,12 @@
 /** capstan and open_clip train from the same weights on the same batches: their loss curves side by side. */
 import type { Command } from 'commander';
+import { positiveInteger } from '../src/cli/numbers.js';
 import { ConfigError } from '../src/errors.js';
 import { OPEN_CLIP_ADAMW } from '../src/train/optim/adamw.js';
 import { datasetBatches, withScratch, writeBatches, writeWeights } from './lib/clip-inputs.js';
 import { ourWorker, peerWorker } from './lib/clip-sides.js';
 import { describeMachine, machineText } from './lib/machine.js';
-import {
-  type ClipBenchOptions,
-  clipOptions,
-  modelOf,
-  positiveInteger,
-  positiveNumber,
-  precisionsOf,
-} from './lib/options.js';
+import { type ClipBenchOptions, clipOptions, modelOf, positiveNumber, precisionsOf } from './lib/options.js';
 import { peerPython } from './lib/python.js';
 import { type Case, formatTable, report } from './lib/result.js';
 

@@ -1,9 +1,10 @@
 /** Whether memory stays flat over many steps: resident bytes, tensors and native handles, beside open_clip. */
 import type { Command } from 'commander';
+import { positiveInteger } from '../src/cli/numbers.js';
 import { randomBatches, withScratch, writeBatches, writeWeights } from './lib/clip-inputs.js';
 import { LONG_RUN, ourWorker, peerWorker } from './lib/clip-sides.js';
 import { describeMachine, machineText } from './lib/machine.js';
-import { type ClipBenchOptions, clipOptions, modelOf, positiveInteger } from './lib/options.js';
+import { type ClipBenchOptions, clipOptions, modelOf } from './lib/options.js';
 import type { MemoryReply } from './lib/protocol.js';
 import { peerPython } from './lib/python.js';
 import { type Case, formatTable, report } from './lib/result.js';

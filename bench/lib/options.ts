@@ -1,16 +1,9 @@
 /** Options that several benches take. */
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
+import { positiveInteger } from '../../src/cli/numbers.js';
 import { ConfigError } from '../../src/errors.js';
 import { type ClipConfig, checkClipConfig, clipPreset } from '../../src/models/clip/index.js';
-
-/** A whole number from 1, for commander. */
-export function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new InvalidArgumentError('It must be a whole number from 1.');
-  return value;
-}
 
 /** A number over 0, for commander. */
 export function positiveNumber(text: string): number {
