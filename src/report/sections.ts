@@ -35,6 +35,13 @@ function namedOverRuns(
   return overRuns(runs, field).map(({ name, points }) => ({ name: `${name} ${group}`, group, points }));
 }
 
+/** A field of all steps but a run's first, which compiles and would dwarf them. */
+function afterCompiling(
+  field: (row: MetricsRow) => number | undefined,
+): (row: MetricsRow) => number | undefined {
+  return (row) => (row.step === 1 ? undefined : field(row));
+}
+
 /** The mix a run was configured with: the `captions` record of its data section. */
 export function configuredMix(run: RunFiles): Record<string, number> {
   const data = run.config.data as { captions?: unknown } | undefined;
@@ -99,13 +106,21 @@ export async function trainingSection(runs: readonly RunFiles[]): Promise<string
       series: overRuns(runs, (row) => row.imgPerSec),
     },
     {
-      title: 'Time per step and wait for data',
+      title: 'Time per step and wait for data, from the second step',
       xTitle: step,
       yTitle: 'milliseconds',
       smooth: true,
       series: [
-        ...namedOverRuns(runs, 'step', (row) => row.stepMs),
-        ...namedOverRuns(runs, 'wait for data', (row) => row.dataWaitMs),
+        ...namedOverRuns(
+          runs,
+          'step',
+          afterCompiling((row) => row.stepMs),
+        ),
+        ...namedOverRuns(
+          runs,
+          'wait for data',
+          afterCompiling((row) => row.dataWaitMs),
+        ),
       ],
     },
     {
