@@ -8,6 +8,7 @@ import { clipMergesPath } from '../assets/index.js';
 import { ConfigError, DataError } from '../errors.js';
 import { type Batch, BatchBuilder, type BatchShape } from './batch.js';
 import { openSource } from './datasets/open.js';
+import { DecodedCache } from './decoded-cache.js';
 import { checkResume, type LoaderState, loaderFingerprint } from './loader-state.js';
 import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
 import { type CaptionMix, validateMix } from './mixing.js';
@@ -42,7 +43,10 @@ export interface LoaderOptions {
   readonly workers?: number;
   /** Batches prepared ahead. Default 4. */
   readonly prefetch?: number;
-  /** Bytes of decoded images to keep for later epochs, shared by all threads. Default 0. */
+  /**
+   * Memory for decoded images, in bytes, which all threads share and which the loader frees when it is closed. What
+   * fits is decoded once and not anew in each epoch; batches do not depend on it. Default 0.
+   */
   readonly cacheBytes?: number;
   /** Default true. */
   readonly shuffle?: boolean;
@@ -57,7 +61,7 @@ export interface LoaderOptions {
   readonly epochs?: number;
   /** Go on after the last batch of another loader. Workers, prefetch and batch size may differ from its. */
   readonly resumeFrom?: LoaderState;
-  /** Told of each broken sample when the batch before which it was passed over is handed out. */
+  /** Told why of each broken sample when the batch before which it was passed over is handed out. */
   readonly onSkip?: (reason: string, key: string) => void;
   /** Told likewise of each sample that has no caption of the mix. */
   readonly onNoCaption?: (key: string) => void;
@@ -146,14 +150,11 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
     const { numRows } = source;
     if (options.resumeFrom) checkResume(options.resumeFrom, { seed, fingerprint, numRows });
     const start = options.resumeFrom ?? { epoch: 0, position: 0, broken: 0, seed, fingerprint };
-    decoder = await createDecoder(
-      workers,
-      { transform, imageSize, contextLength, seed },
-      await clipMergesPath(),
-      cacheBytes,
-    );
+    const cache = DecodedCache.allocate(cacheBytes, numRows);
+    const settings = { transform, imageSize, contextLength, seed };
+    decoder = await createDecoder(workers, settings, await clipMergesPath(), cache);
     const { epoch, position } = start;
-    const stream = new SampleStream({ source, decoder, mix, seed, shuffle, epoch, position, epochs });
+    const stream = new SampleStream({ source, decoder, cache, mix, seed, shuffle, epoch, position, epochs });
     const close = async (): Promise<void> => {
       await Promise.all([decoder?.close(), stream.close()]);
       await owned?.close();
@@ -354,8 +355,8 @@ class StreamLoader implements Loader {
     if (this.#epochBroken <= budget) return;
     throw new DataError(
       `Epoch ${epoch}: broken samples: ${this.#epochBroken}, more than the ${budget} of ${numRows} that ` +
-        `data.maxSkipRatio = ${maxSkipRatio} allows. The last is ${key} (${fault}). ` +
-        'Mend the data, or raise data.maxSkipRatio if the loss is acceptable.',
+        `data.maxSkipRatio = ${maxSkipRatio} allows. Mend the data, or raise data.maxSkipRatio if the loss is ` +
+        `acceptable. The last is ${key}: ${fault}`,
     );
   }
 

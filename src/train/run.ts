@@ -85,7 +85,7 @@ async function trainIn(
     if (checkpoint) task.restore(checkpoint.model, checkpoint.optimizer, checkpoint.directory);
     loader = await createLoader({
       ...loaderOptions(config, model, source),
-      onSkip: (reason, key) => inform(`Skipped ${reason.includes(key) ? reason : `${key}: ${reason}`}`),
+      onSkip: (reason, key) => inform(`Skipped ${key}: ${reason}`),
       onNoCaption: (key) => {
         if (toldNoCaption) return; // AltText is missing often: a line for each would bury the rest
         toldNoCaption = true;
