@@ -1,6 +1,7 @@
 /** What `--dry-run` prints. */
 import type { TrainConfig } from '../config/schema.js';
 import { openSource } from '../data/datasets/open.js';
+import { checkCacheBytes } from '../data/decoded-cache.js';
 import { validateMix } from '../data/mixing.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
@@ -36,6 +37,8 @@ export async function describeRun(config: TrainConfig): Promise<string> {
   try {
     const mix = validateMix(config.data.captions, source.columns, source.path);
     const { batchSize } = config.train;
+    const cacheBytes = config.data.cacheMiB * 2 ** 20;
+    checkCacheBytes(cacheBytes);
     const steps = totalSteps(config, source.numRows);
     const params = countClipParams(model);
     const { vision, text } = model;
@@ -64,7 +67,8 @@ export async function describeRun(config: TrainConfig): Promise<string> {
       ],
       [
         'memory',
-        `${size(params * 16)} parameters, gradients and moments; about ${size(activations)} activations`,
+        `${size(params * 16)} parameters, gradients and moments; about ${size(activations)} activations` +
+          (cacheBytes > 0 ? `; up to ${size(cacheBytes)} decoded images` : ''),
       ],
       [
         'compute',

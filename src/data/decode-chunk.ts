@@ -1,7 +1,7 @@
 /** The work on a chunk of samples that is kept off the main thread: image bytes to pixels, texts to tokens. */
 import { DataError } from '../errors.js';
 import { KeyedRandom } from '../rng.js';
-import type { DecodedCache, Placement } from './decoded-cache.js';
+import type { DecodedCache } from './decoded-cache.js';
 import type { CropScale } from './image/crop.js';
 import { decodeImage } from './image/decode.js';
 import { evalPixels, trainPixels } from './image/transforms.js';
@@ -21,13 +21,16 @@ export interface DecodeSettings {
 export interface Chunk {
   readonly epoch: number;
   readonly keys: readonly string[];
+  /** Their places in the source, by which the cache knows them. */
+  readonly rows: readonly number[];
   readonly texts: readonly string[];
-  /** The image files one after the other, so that one buffer is moved between threads and none copied. */
+  /**
+   * The image files one after the other, so that one buffer is moved between threads and none copied. Of an image
+   * that the cache has, there is none.
+   */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where each file begins in `bytes`, and the end of the last. */
   readonly offsets: readonly number[];
-  /** Where each image lies in the cache of decoded images; of those, `bytes` has no file. */
-  readonly placements: readonly (Placement | undefined)[];
 }
 
 /** What became of a chunk of n samples. */
@@ -40,8 +43,6 @@ export interface DecodedChunk {
   readonly numTokens: Int32Array<ArrayBuffer>;
   /** Per sample, why its image cannot be used; null if it can. */
   readonly failures: readonly (string | null)[];
-  /** Per sample, where its image lies in the cache from now on; undefined if it is not kept. */
-  readonly placements: readonly (Placement | undefined)[];
 }
 
 /**
@@ -58,13 +59,14 @@ export async function decodeChunk(
   const imageBytes = imageSize * imageSize * 3;
   const pixels = new Uint8Array(chunk.keys.length * imageBytes);
   const failures: (string | null)[] = [];
-  const placements = [...chunk.placements];
   for (const [i, key] of chunk.keys.entries()) {
-    const kept = placements[i];
+    const row = chunk.rows[i] as number;
     try {
-      const file = chunk.bytes.subarray(chunk.offsets[i], chunk.offsets[i + 1]);
-      const image = kept && cache ? cache.get(kept) : await decodeImage(file, { key });
-      placements[i] ??= cache?.put(image);
+      let image = cache?.get(row);
+      if (image === undefined) {
+        image = await decodeImage(chunk.bytes.subarray(chunk.offsets[i], chunk.offsets[i + 1]));
+        cache?.put(row, image);
+      }
       const transformed =
         transform === 'train'
           ? trainPixels(image, imageSize, new KeyedRandom(seed, 'crop', chunk.epoch, key), cropScale)
@@ -82,6 +84,5 @@ export async function decodeChunk(
     tokens: tokens as Int32Array<ArrayBuffer>,
     numTokens: numTokens as Int32Array<ArrayBuffer>,
     failures,
-    placements,
   };
 }

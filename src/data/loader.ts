@@ -8,6 +8,7 @@ import { clipMergesPath } from '../assets/index.js';
 import { ConfigError, DataError } from '../errors.js';
 import { type Batch, BatchBuilder, type BatchShape } from './batch.js';
 import { openSource } from './datasets/open.js';
+import { DecodedCache } from './decoded-cache.js';
 import { type CropScale, TRAIN_SCALE } from './image/crop.js';
 import { checkResume, type LoaderState, loaderFingerprint } from './loader-state.js';
 import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
@@ -45,8 +46,13 @@ export interface LoaderOptions {
   readonly workers?: number;
   /** Batches prepared ahead. Default 4. */
   readonly prefetch?: number;
-  /** Bytes of decoded images to keep for later epochs, shared by all threads. Default 0. */
+  /**
+   * Memory for decoded images, in bytes, which all threads share and which the loader frees when it is closed. What
+   * fits is decoded once and not anew in each epoch; batches do not depend on it. Default 0.
+   */
   readonly cacheBytes?: number;
+  /** A cache that loaders of the same source share, instead of one of `cacheBytes` of this loader's own. */
+  readonly cache?: DecodedCache;
   /** Default true. */
   readonly shuffle?: boolean;
   /** Whether the samples that do not fill a batch at the end of an epoch are dropped. Default true. */
@@ -60,7 +66,7 @@ export interface LoaderOptions {
   readonly epochs?: number;
   /** Go on after the last batch of another loader. Workers, prefetch and batch size may differ from its. */
   readonly resumeFrom?: LoaderState;
-  /** Told of each broken sample when the batch before which it was passed over is handed out. */
+  /** Told why of each broken sample when the batch before which it was passed over is handed out. */
   readonly onSkip?: (reason: string, key: string) => void;
   /** Told likewise of each sample that has no caption of the mix. */
   readonly onNoCaption?: (key: string) => void;
@@ -156,14 +162,11 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
     const { numRows } = source;
     if (options.resumeFrom) checkResume(options.resumeFrom, { seed, fingerprint, numRows });
     const start = options.resumeFrom ?? { epoch: 0, position: 0, broken: 0, seed, fingerprint };
-    decoder = await createDecoder(
-      workers,
-      { transform, cropScale, imageSize, contextLength, seed },
-      await clipMergesPath(),
-      cacheBytes,
-    );
+    const cache = options.cache ?? DecodedCache.allocate(cacheBytes, numRows);
+    const settings = { transform, cropScale, imageSize, contextLength, seed };
+    decoder = await createDecoder(workers, settings, await clipMergesPath(), cache);
     const { epoch, position } = start;
-    const stream = new SampleStream({ source, decoder, mix, seed, shuffle, epoch, position, epochs });
+    const stream = new SampleStream({ source, decoder, cache, mix, seed, shuffle, epoch, position, epochs });
     const close = async (): Promise<void> => {
       await Promise.all([decoder?.close(), stream.close()]);
       await owned?.close();
@@ -364,8 +367,8 @@ class StreamLoader implements Loader {
     if (this.#epochBroken <= budget) return;
     throw new DataError(
       `Epoch ${epoch}: broken samples: ${this.#epochBroken}, more than the ${budget} of ${numRows} that ` +
-        `data.maxSkipRatio = ${maxSkipRatio} allows. The last is ${key} (${fault}). ` +
-        'Mend the data, or raise data.maxSkipRatio if the loss is acceptable.',
+        `data.maxSkipRatio = ${maxSkipRatio} allows. Mend the data, or raise data.maxSkipRatio if the loss is ` +
+        `acceptable. The last is ${key}: ${fault}`,
     );
   }
 

@@ -4,7 +4,7 @@ import type { CaptionKind } from './schema.js';
 /** A broken sample. */
 export interface Skip {
   readonly key: string;
-  /** 'no key', 'no image', or why the image cannot be decoded. */
+  /** Why it cannot be used, as a sentence that does not name it, so that equal faults have equal reasons. */
   readonly reason: string;
 }
 
@@ -66,7 +66,7 @@ class Tally {
     this.#truncated += batch.truncated;
     this.#noCaption += batch.noCaption.length;
     for (const kind of batch.kinds) increment(this.#kinds, kind);
-    for (const { reason, key } of batch.skipped) increment(this.#skips, reasonClass(reason, key));
+    for (const { reason } of batch.skipped) increment(this.#skips, reason);
     for (const length of batch.numTokens) increment(this.#lengths, length);
   }
 
@@ -86,11 +86,6 @@ class Tally {
 
 function increment<K>(counts: Map<K, number>, of: K): void {
   counts.set(of, (counts.get(of) ?? 0) + 1);
-}
-
-/** Reasons name the image; without its key, equal faults are one reason. */
-function reasonClass(reason: string, key: string): string {
-  return reason.replaceAll(`Image "${key}"`, 'Image');
 }
 
 /** Percentiles by nearest rank: the smallest length that at least that share of the texts does not exceed. */

@@ -1,7 +1,7 @@
 /** The samples of a source in an epoch's order, read and decoded ahead, epoch after epoch. */
 import { DataError } from '../errors.js';
 import type { Chunk, DecodedChunk } from './decode-chunk.js';
-import type { Placement } from './decoded-cache.js';
+import type { DecodedCache } from './decoded-cache.js';
 import { type DrawnCaption, drawCaption, type ValidMix } from './mixing.js';
 import { epochOrder, rowOrder } from './order.js';
 import { type Row, sampleKey } from './schema.js';
@@ -38,6 +38,8 @@ export interface Segment {
 export interface SampleStreamOptions {
   readonly source: Source;
   readonly decoder: Decoder;
+  /** The decoder's cache, if it has one. */
+  readonly cache: DecodedCache | undefined;
   readonly mix: ValidMix;
   readonly seed: number;
   readonly shuffle: boolean;
@@ -60,7 +62,7 @@ const NO_TOKENS = new Int32Array(0);
 
 /** Keeps as many chunks under way as the decoder has use for, whatever becomes of those before. */
 export class SampleStream {
-  readonly #options: SampleStreamOptions;
+  readonly #options: Omit<SampleStreamOptions, 'cache'>;
   readonly #columns: readonly string[];
   readonly #ahead: Promise<Segment>[] = [];
   #reading: Promise<unknown> = Promise.resolve();
@@ -68,11 +70,11 @@ export class SampleStream {
   #position: number;
   #order: Uint32Array | undefined;
   #closed = false;
-  /** By row, where its decoded image is kept. */
-  readonly #placements = new Map<number, Placement>();
+  #cache: DecodedCache | undefined;
 
-  constructor(options: SampleStreamOptions) {
+  constructor({ cache, ...options }: SampleStreamOptions) {
     this.#options = options;
+    this.#cache = cache;
     this.#columns = ['key', 'image', ...options.mix.kinds];
     this.#epoch = options.epoch;
     this.#position = options.position;
@@ -101,6 +103,7 @@ export class SampleStream {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#reading;
+    this.#cache = undefined; // it is much memory, and the loader may be held for long
   }
 
   #plan(): Plan | undefined {
@@ -129,12 +132,7 @@ export class SampleStream {
     const usable = samples.filter(({ caption }) => caption !== undefined);
     if (usable.length === 0)
       return { epoch, start, last, samples: samples.map(({ key, fault }) => unusable(key, fault)) };
-    const known = usable.map(({ index }) => this.#placements.get(index));
-    const decoded = await this.#options.decoder.decode(packChunk(usable, known, epoch));
-    for (const [i, { index }] of usable.entries()) {
-      const placement = decoded.placements[i];
-      if (placement !== undefined) this.#placements.set(index, placement);
-    }
+    const decoded = await this.#options.decoder.decode(packChunk(usable, this.#cache, epoch));
     let place = 0;
     return {
       epoch,
@@ -152,9 +150,9 @@ export class SampleStream {
     const { mix, seed } = this.#options;
     const key = sampleKey(row);
     if (key === undefined)
-      return { index, key: `row ${index}`, fault: 'no key', caption: undefined, image: NO_PIXELS };
+      return { index, key: `row ${index}`, fault: 'It has no key.', caption: undefined, image: NO_PIXELS };
     const image = row.image instanceof Uint8Array ? row.image : NO_PIXELS;
-    if (image.length === 0) return { index, key, fault: 'no image', caption: undefined, image };
+    if (image.length === 0) return { index, key, fault: 'It has no image.', caption: undefined, image };
     return { index, key, fault: undefined, caption: drawCaption(mix, row, seed, epoch, key), image };
   }
 }
@@ -169,12 +167,8 @@ interface DrawnRow {
   readonly image: Uint8Array;
 }
 
-function packChunk(
-  rows: readonly DrawnRow[],
-  placements: readonly (Placement | undefined)[],
-  epoch: number,
-): Chunk {
-  const files = rows.map(({ image }, i) => (placements[i] === undefined ? image : NO_PIXELS));
+function packChunk(rows: readonly DrawnRow[], cache: DecodedCache | undefined, epoch: number): Chunk {
+  const files = rows.map(({ index, image }) => (cache?.has(index) ? NO_PIXELS : image));
   const offsets = [0];
   for (const file of files) offsets.push((offsets.at(-1) as number) + file.length);
   const bytes = new Uint8Array(offsets.at(-1) as number);
@@ -182,10 +176,10 @@ function packChunk(
   return {
     epoch,
     keys: rows.map(({ key }) => key),
+    rows: rows.map(({ index }) => index),
     texts: rows.map(({ caption }) => caption?.text ?? ''),
     bytes,
     offsets,
-    placements,
   };
 }
 

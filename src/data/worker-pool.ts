@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { DataError } from '../errors.js';
 import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
 import type { DecodeReply, DecodeRequest, DecodeWorkerData } from './decode-worker.js';
-import { DecodedCache } from './decoded-cache.js';
+import type { DecodedCache } from './decoded-cache.js';
 import { ClipTokenizer } from './text/clip-tokenizer.js';
 
 /** Something that decodes chunks; what comes out does not depend on which. */
@@ -16,17 +16,13 @@ export interface Decoder {
   close(): Promise<void>;
 }
 
-/**
- * A decoder with that many worker threads; 0 decodes in this thread. Up to `cacheBytes` of decoded images are
- * kept for chunks that ask for them again.
- */
+/** A decoder with that many worker threads, which share the cache; 0 decodes in this thread. */
 export async function createDecoder(
   numWorkers: number,
   settings: DecodeSettings,
   mergesPath: string,
-  cacheBytes: number,
+  cache: DecodedCache | undefined,
 ): Promise<Decoder> {
-  const cache = DecodedCache.allocate(cacheBytes);
   if (numWorkers === 0) return new InlineDecoder(settings, await tokenizerOf(mergesPath), cache);
   return new WorkerPool(numWorkers, { settings, mergesPath, cacheMemory: cache?.memory });
 }
@@ -51,7 +47,7 @@ class InlineDecoder implements Decoder {
   constructor(
     private readonly settings: DecodeSettings,
     private readonly tokenizer: ClipTokenizer,
-    private readonly cache: DecodedCache | undefined,
+    private cache: DecodedCache | undefined,
   ) {}
 
   decode(chunk: Chunk): Promise<DecodedChunk> {
@@ -66,6 +62,7 @@ class InlineDecoder implements Decoder {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#last;
+    this.cache = undefined; // it is much memory, and the loader may be held for long
   }
 }
 

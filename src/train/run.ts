@@ -1,6 +1,7 @@
 /** A whole training run from a configuration: folder, engine, data, model, loop. */
 import { dumpConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
+import type { DecodedCache } from '../data/decoded-cache.js';
 import { createLoader, type Loader } from '../data/loader.js';
 import type { Source } from '../data/sources/source.js';
 import { engineInfo } from '../engine/index.js';
@@ -27,6 +28,8 @@ export interface TrainOptions {
   readonly progress?: ProgressStream;
   /** Aborting it ends the run after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
+  /** Decoded images that runs on the same data share, instead of a cache of the run's own. */
+  readonly cache?: DecodedCache;
 }
 
 export interface TrainResult extends LoopResult {
@@ -85,7 +88,8 @@ async function trainIn(
     if (checkpoint) task.restore(checkpoint.model, checkpoint.optimizer, checkpoint.directory);
     loader = await createLoader({
       ...loaderOptions(config, model, source),
-      onSkip: (reason, key) => inform(`Skipped ${reason.includes(key) ? reason : `${key}: ${reason}`}`),
+      ...(options.cache ? { cache: options.cache } : {}),
+      onSkip: (reason, key) => inform(`Skipped ${key}: ${reason}`),
       onNoCaption: (key) => {
         if (toldNoCaption) return; // AltText is missing often: a line for each would bury the rest
         toldNoCaption = true;

@@ -117,6 +117,14 @@ describe('a configuration', () => {
       /imageSize.*multiple.*patchSize.*32.*15/,
     );
   });
+
+  it('whose cache is larger than the memory', async () => {
+    const large = set('run.name=large', 'data.cacheMiB=100000000');
+    const expected = /data\.cacheMiB asks for 100,000,000 MiB, but this machine gives [\d,]+ MiB of memory/;
+    expectRefusal(await train(...large, '--dry-run'), 2, expected);
+    expectRefusal(await train(...large), 2, expected);
+    expect(existsSync(join(runDir('large'), 'config.yaml'))).toBe(false);
+  });
 });
 
 describe('a data set', () => {
@@ -181,7 +189,8 @@ describe('a data set', () => {
     const skips = passed.stderr.split('\n').filter((line) => line.startsWith('Skipped '));
     const broken = rows.slice(0, 2).map(({ key }) => key as string);
     expect(skips.length).toBeGreaterThanOrEqual(2);
-    for (const line of skips) expect(broken).toContain(/^Skipped (\S+): ./.exec(line)?.[1]);
+    const said = /^Skipped (\S+): The image is a jpeg file that cannot be decoded: ./;
+    for (const line of skips) expect(broken).toContain(said.exec(line)?.[1]);
     const counts = (await loggedRows(runDir('truncated'))).map(({ skipped }) => skipped as number);
     expect(counts).toEqual([...counts].sort((a, b) => a - b));
     expect(counts.at(-1)).toBe(skips.length);

@@ -20,6 +20,8 @@ const plan = fc.record({
   dropLast: fc.boolean(),
   shuffle: fc.boolean(),
   stops: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 3 }),
+  /** Of the resumed loaders: none, room for some images, room for all. */
+  cacheBytes: fc.constantFrom(0, 20_000, 500_000),
 });
 
 type Plan = typeof plan extends fc.Arbitrary<infer T> ? T : never;
@@ -80,7 +82,7 @@ it('a loader resumed at any batches gives the batches, and the error, of one tha
       let error: unknown;
       const resumed: Batch[] = [];
       for (const stop of [...drawn.stops, 3]) {
-        const part = await collect({ ...options, ...resume }, stop);
+        const part = await collect({ ...options, ...resume, cacheBytes: drawn.cacheBytes }, stop);
         resumed.push(...part.batches);
         resume = { resumeFrom: JSON.parse(JSON.stringify(part.state)) };
         error = part.error;

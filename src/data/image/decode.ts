@@ -30,23 +30,18 @@ export interface DecodedImage extends Pixels {
 }
 
 export interface DecodeOptions {
-  /** The row's key, for messages. */
-  readonly key?: string;
   /** Larger images are refused before they are decoded. Default {@link DEFAULT_MAX_PIXELS}. */
   readonly maxPixels?: number;
 }
 
-const named = (options: DecodeOptions): string =>
-  options.key === undefined ? 'Image' : `Image "${options.key}"`;
-
-function checkHeader(bytes: Uint8Array, options: DecodeOptions): ImageHeader {
-  if (bytes.length === 0) throw new DataError(`${named(options)} is empty (0 bytes).`);
+function checkHeader(bytes: Uint8Array): ImageHeader {
+  if (bytes.length === 0) throw new DataError('The image is empty (0 bytes).');
   const header = readImageHeader(bytes);
   if (header === undefined) {
     const start = Buffer.from(bytes.subarray(0, 12)).toString('latin1');
     throw new DataError(
-      `${named(options)}: expected JPEG, PNG, WebP, GIF, TIFF or AVIF, found ${bytes.length} bytes ` +
-        `that begin ${JSON.stringify(start)}.`,
+      `The image is no JPEG, PNG, WebP, GIF, TIFF or AVIF file: found ${bytes.length} bytes that begin ` +
+        `${JSON.stringify(start)}.`,
     );
   }
   return header;
@@ -55,11 +50,11 @@ function checkHeader(bytes: Uint8Array, options: DecodeOptions): ImageHeader {
 /**
  * Decodes an image file.
  *
- * @throws DataError naming the key if the bytes are no image, are damaged or cut off, or if the image
- *   has more than `maxPixels` pixels.
+ * @throws DataError if the bytes are no image, are damaged or cut off, or if the image has more than `maxPixels`
+ *   pixels. Which image it is the caller knows.
  */
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): Promise<DecodedImage> {
-  const header = checkHeader(bytes, options);
+  const header = checkHeader(bytes);
   const maxPixels = options.maxPixels ?? DEFAULT_MAX_PIXELS;
   const image = sharp(bytes, { ignoreIcc: true, failOn: 'error', limitInputPixels: maxPixels });
   if (header.mode === 'cmyk') image.pipelineColourspace('cmyk').toColourspace('cmyk');
@@ -71,11 +66,11 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}
     const what = /exceeds pixel limit/.test(reason)
       ? `has more than ${maxPixels.toLocaleString('en-US')} pixels; it may be a decompression bomb`
       : `is a ${header.format} file that cannot be decoded: ${reason}`;
-    throw new DataError(`${named(options)} ${what}.`, { cause });
+    throw new DataError(`The image ${what}.`, { cause });
   }
   const { data, info } = decoded;
   if (info.channels !== 3 && info.channels !== 4) {
-    throw new DataError(`${named(options)}: expected 3 or 4 channels, found ${info.channels}.`);
+    throw new DataError(`The image has ${info.channels} channels; expected 3 or 4.`);
   }
   return {
     data,

@@ -28,14 +28,14 @@ async function chunk(): Promise<Chunk> {
     texts: ['a cat', 'a dog'],
     bytes,
     offsets: [0, image.length, image.length + 3],
-    placements: [undefined, undefined],
+    rows: [0, 1],
   };
 }
 
 describe('WorkerPool', () => {
   it('decodes what it can and says why of the rest', async () => {
     const decoded = await (await start(1)).decode(await chunk());
-    expect(decoded.failures).toEqual([null, expect.stringContaining('Image "bad": expected JPEG, PNG')]);
+    expect(decoded.failures).toEqual([null, expect.stringContaining('The image is no JPEG, PNG')]);
     expect(decoded.pixels.subarray(0, 192).some((value) => value > 0)).toBe(true);
     expect(decoded.pixels.subarray(192).every((value) => value === 0)).toBe(true);
     expect([...decoded.tokens]).toEqual([
