@@ -78,6 +78,11 @@ export class DecodedCache {
     return new DecodedCache(memory);
   }
 
+  /** Rows of the source that it was made for. */
+  get numRows(): number {
+    return this.#words.length - PLACES;
+  }
+
   /** Whether the row's image is kept. It stays true once it is. */
   has(row: number): boolean {
     return Atomics.load(this.#words, PLACES + row) > ABSENT;

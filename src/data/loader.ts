@@ -162,6 +162,11 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
     const { numRows } = source;
     if (options.resumeFrom) checkResume(options.resumeFrom, { seed, fingerprint, numRows });
     const start = options.resumeFrom ?? { epoch: 0, position: 0, broken: 0, seed, fingerprint };
+    if (options.cache && options.cache.numRows !== numRows) {
+      throw new ConfigError(
+        `The cache was made for ${options.cache.numRows} rows, but ${source.path} has ${numRows}.`,
+      );
+    }
     const cache = options.cache ?? DecodedCache.allocate(cacheBytes, numRows);
     const settings = { transform, cropScale, imageSize, contextLength, seed };
     decoder = await createDecoder(workers, settings, await clipMergesPath(), cache);

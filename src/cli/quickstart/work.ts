@@ -7,6 +7,7 @@ import { dumpConfig, loadConfig } from '../../config/load.js';
 import type { TrainConfig } from '../../config/schema.js';
 import { buildEmoji } from '../../data/datasets/emoji/build.js';
 import { readManifest } from '../../data/datasets/manifest.js';
+import { DecodedCache } from '../../data/decoded-cache.js';
 import { type DoctorReport, examine } from '../../engine/doctor.js';
 import { findLibrary } from '../../engine/library.js';
 import { ConfigError, EngineError } from '../../errors.js';
@@ -14,6 +15,7 @@ import { readRun } from '../../report/index.js';
 import { newestCheckpoint } from '../../train/checkpoint.js';
 import { train } from '../../train/run.js';
 import { runPaths } from '../../train/run-folder.js';
+import { openTrainingData } from '../../train/setup.js';
 import { RunEvaluation } from '../evaluate-run.js';
 import { inLoopEvaluators } from '../evaluators.js';
 import type { PhaseResult } from './phases.js';
@@ -53,6 +55,7 @@ export function quickstartWork({
       `run.dir=${JSON.stringify(outDir)}`,
       `run.name=seed-${seed}`,
     ]);
+  let cache: DecodedCache | undefined;
   return {
     engine: () => startOrExplain(say),
     async data() {
@@ -82,8 +85,11 @@ export function quickstartWork({
     async train(seed, runDir) {
       const config = await configOf(seed);
       if (await isTrained(config, runDir)) return nothing;
+      // The seeds train on the same pictures: the first decodes them for all.
+      cache ??= await allocateCache(config);
       const { finished } = await train(config, {
         resume: 'auto',
+        ...(cache ? { cache } : {}),
         evaluators: () => inLoopEvaluators(config),
         inform: say,
         progress,
@@ -105,6 +111,15 @@ export function quickstartWork({
       return worked;
     },
   };
+}
+
+async function allocateCache(config: TrainConfig): Promise<DecodedCache | undefined> {
+  const source = await openTrainingData(config);
+  try {
+    return DecodedCache.allocate(config.data.cacheMiB * 2 ** 20, source.numRows);
+  } finally {
+    await source.close();
+  }
 }
 
 /** Fetches and starts the engine and says what it runs on. @throws EngineError with what is wrong and its cure */

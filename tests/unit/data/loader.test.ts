@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { DecodedCache } from '../../../src/data/decoded-cache.js';
 import { type Batch, createLoader, type Loader, type LoaderOptions } from '../../../src/data/loader.js';
 import type { Row } from '../../../src/data/schema.js';
 import { CheckpointError, ConfigError, DataError } from '../../../src/errors.js';
@@ -383,6 +384,20 @@ describe('the cache', () => {
     const expected = await take(await open(options), 3);
     const cached = await take(await open({ ...options, cacheBytes: 2 ** 22 }), 3);
     expect(comparable(cached)).toEqual(comparable(expected));
+  });
+
+  it('can be shared by loaders of the same source, and of no other', async () => {
+    const cache = DecodedCache.allocate(sizes.all, rows.length);
+    if (cache === undefined) throw new Error('no cache');
+    const expected = await all(await open({ epochs: 1, seed: 6 }));
+    const source = readableOnce();
+    await all(await open({ source, epochs: 1, seed: 5, cache }));
+    expect(comparable(await all(await open({ source, epochs: 1, seed: 6, cache })))).toEqual(
+      comparable(expected),
+    );
+    await expect(open({ source: new MemorySource(rows.slice(0, 100)), cache })).rejects.toThrow(
+      'The cache was made for 160 rows, but',
+    );
   });
 
   it.each([0, 1])('decodes once what fits, anew what does not, with %i workers', async (workers) => {
