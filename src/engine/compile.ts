@@ -9,7 +9,7 @@ import type { TensorMetadata } from './binding.js';
 import { fuseClusters } from './cluster.js';
 import { DType } from './dtypes.js';
 import { type EmittedFunction, Emitter } from './emit.js';
-import type { Program, Value } from './ir.js';
+import { INPUT, type Program, type Value } from './ir.js';
 import { applyBf16 } from './precision.js';
 import { type OpTiming, profileProgram } from './profile.js';
 import { Recording } from './recorder.js';
@@ -40,6 +40,7 @@ export interface CompileOptions {
 /** What one compiled signature consists of. */
 export interface ProgramStats {
   readonly signature: string;
+  /** Operations recorded; neither inputs nor constants count. */
   readonly recordedOps: number;
   /** Operations left after simplification and fusion, clusters counted as one. */
   readonly executedOps: number;
@@ -127,6 +128,13 @@ export function compile<A extends unknown[], R>(
   const rebuild = (executable: Executable, results: TensorMetadata[]): R =>
     executable.result.rebuild(results.map((r) => session().tensor(r))) as R;
 
+  const refuseInRecording = (member: string): void => {
+    if (!session().recording) return;
+    throw new EngineError(
+      `${name}.${member} was called inside a compiled function; call ${name} itself there`,
+    );
+  };
+
   const finish = (executable: Executable, started: number, results: TensorMetadata[]): R => {
     const { stats } = executable;
     stats.firstCallMs ??= performance.now() - started;
@@ -151,11 +159,7 @@ export function compile<A extends unknown[], R>(
 
   return Object.assign(call, {
     async async(...args: A): Promise<R> {
-      if (session().recording) {
-        throw new EngineError(
-          `${name}.async was called inside a compiled function; call ${name} itself there`,
-        );
-      }
+      refuseInRecording('async');
       const { executable, inputs } = lookUp(args);
       const { emitted } = executable;
       const started = performance.now();
@@ -164,6 +168,7 @@ export function compile<A extends unknown[], R>(
       return finish(executable, started, results);
     },
     profile(...args: A): { result: R; timings: OpTiming[] } {
+      refuseInRecording('profile');
       const { executable, inputs } = lookUp(args);
       const ids = session().handleIds([...inputs, ...executable.captured]);
       const { timings, outputs } = profileProgram(executable.program, ids);
@@ -171,6 +176,7 @@ export function compile<A extends unknown[], R>(
     },
     stats: () => [...executables.values()].map((e) => e.stats),
     prepare: (...args: A): void => {
+      refuseInRecording('prepare');
       lookUp(args);
     },
     dispose(): void {
@@ -207,26 +213,29 @@ function build<A extends unknown[], R>(
     (s, d, v) => engine.binding.newTensor(s, d, v),
     engine.opDefs,
   );
+  let captured: tf.Tensor[] = [];
   try {
     let result: TreeShape | undefined;
     let outputs: Value[] = [];
-    const { captured } = engine.record(recording, () =>
+    ({ captured } = engine.record(recording, () =>
       tf.tidy(() => {
         const placeholders = inputs.map((tensor, i) =>
           engine.recordedTensor(recording.publish(recording.input(dtypes[i] as number, tensor.shape))),
         );
         const returned = fn(...(shape.rebuild(placeholders) as A));
         if (returned instanceof Promise) {
+          // Nobody will wait for what becomes of it.
+          returned.catch(() => {});
           throw new EngineError(`${name} is an async function; a compiled function must be synchronous`);
         }
         const flat = flatten(returned, `result of ${name}`);
         result = flat.shape;
         outputs = flat.tensors.map((t) => recording.value(engine.recordedId(t)));
       }),
-    );
+    ));
     const recorded = performance.now();
     let program = recording.finish(outputs);
-    const recordedOps = program.nodes.length;
+    const recordedOps = countOperations(program);
     program = simplify(program);
     if (options.precision === 'bf16') program = simplify(applyBf16(program));
     const fusion = options.fusion ?? (engine.device === 'cuda' ? 'whole' : 'clusters');
@@ -243,7 +252,7 @@ function build<A extends unknown[], R>(
       stats: {
         signature: key,
         recordedOps,
-        executedOps: fused.program.nodes.length,
+        executedOps: countOperations(fused.program),
         clusters: fused.calls,
         distinctClusters: fused.distinct,
         recordMs: recorded - started,
@@ -252,14 +261,24 @@ function build<A extends unknown[], R>(
         calls: 0,
       },
     };
+  } catch (error) {
+    tf.dispose(captured);
+    throw error;
   } finally {
     recording.dispose();
   }
 }
 
+function countOperations({ nodes }: Program): number {
+  return nodes.filter(({ op }) => op !== INPUT && op !== 'Const').length;
+}
+
 /** A tensor of bytes: `int32` to tfjs, one byte an element in memory. Compiled functions cast it on the device. */
 export function uint8Tensor(data: Uint8Array, shape: readonly number[]): tf.Tensor {
-  const { binding } = session();
+  const engine = session();
+  const { binding, recording } = engine;
+  if (recording)
+    return engine.recordedTensor(recording.publish(recording.constant(shape, DType.uint8, data)));
   const id = binding.createTensor([...shape], DType.uint8, data);
-  return session().tensor({ id, shape: [...shape], dtype: DType.uint8 });
+  return engine.tensor({ id, shape: [...shape], dtype: DType.uint8 });
 }

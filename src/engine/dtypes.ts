@@ -10,6 +10,7 @@ export const DType = {
   bool: 10,
   bfloat16: 14,
   resource: 20,
+  uint64: 23,
 } as const;
 
 /** Bytes of one element of a dense type. */
@@ -25,6 +26,7 @@ export function elementBytes(dtype: number): number {
       return 2;
     case DType.float64:
     case DType.int64:
+    case DType.uint64:
     case DType.complex64:
       return 8;
     default:

@@ -2,6 +2,7 @@
  * A binding that writes down what tfjs asks for instead of doing it: how `compile` sees a function's
  * operations, its gradients included. Shapes come from TensorFlow's own shape inference.
  */
+import { fileURLToPath } from 'node:url';
 import type { TFEOpAttr, TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import { EngineError } from '../errors.js';
 import { BindingBase, type TensorMetadata } from './binding.js';
@@ -20,11 +21,20 @@ import {
 import type { GraphOutput, NativeApi, Pointer } from './native.js';
 import type { OpDef } from './op-defs.js';
 
+/** What the stack shows of this folder, built or not (source maps), as paths and as URLs. */
+const ENGINE_FOLDERS = ['src/engine/', 'dist/engine/'].flatMap((folder) => {
+  const url = new URL(`../../${folder}`, import.meta.url);
+  return [url.href, fileURLToPath(url)];
+});
+
 /** The first stack line that is neither tfjs's nor the engine's: where the user's code stands. */
 export function userLine(stack: string | undefined): string {
   const lines = (stack ?? '').split('\n').slice(1);
   const line = lines.find(
-    (l) => !/node_modules|tfjs-|[/\\]engine[/\\][\w-]+\.[tj]s|node:|<anonymous>/.test(l),
+    (l) =>
+      !/node_modules|tfjs-(core|backend-\w+|converter|data|layers|node-gpu)[/\\]|node:|\(<anonymous>\)$/.test(
+        l,
+      ) && !ENGINE_FOLDERS.some((folder) => l.includes(folder)),
   );
   return line ? line.trim().replace(/^at /, '') : 'an unknown line';
 }
@@ -40,6 +50,9 @@ export function callerLine(): string {
   }
 }
 
+/** Never the same in two recordings: a tensor of another one must not pass for one of this. */
+let nextId = 1;
+
 /** One recording. Ids that it hands to tfjs name {@link Value}s. */
 export class Recording {
   readonly nodes: Node[] = [];
@@ -48,7 +61,6 @@ export class Recording {
   private readonly graph: Graph;
   private readonly outputsInGraph = new Map<Value, GraphOutput>();
   private readonly currentValue = new Map<VariableRef, Value>();
-  private nextId = 1;
   /** 0 in a forward pass; operations of different scopes are never merged. See `gradient.ts`. */
   scope = 0;
 
@@ -66,13 +78,18 @@ export class Recording {
 
   value(id: number): Value {
     const value = this.values.get(id);
-    if (!value) throw new EngineError(`recorded tensor ${id} was used after it was disposed`);
+    if (!value) {
+      throw new EngineError(
+        `A tensor that was recorded earlier is used at ${callerLine()}. Such a tensor stands for a value within one ` +
+          'recording of one function and must not be kept for another: make it outside of compiled functions.',
+      );
+    }
     return value;
   }
 
   /** Gives a value an id that tfjs can hold. */
   publish(value: Value): TensorMetadata {
-    const id = this.nextId++;
+    const id = nextId++;
     this.values.set(id, value);
     return { id, shape: [...value.shape], dtype: value.dtype };
   }

@@ -57,6 +57,7 @@ export class EngineSession {
       };
     require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
     this.backend = new BackendClass(this.binding, '@tensorflow/tfjs-node-gpu');
+    this.refuseDisposed();
     this.recordingBackend = new BackendClass(this.recordingBinding, '@tensorflow/tfjs-node-gpu');
     tf.registerBackend(EAGER_BACKEND, () => this.backend as unknown as tf.KernelBackend, 3);
     tf.registerBackend(RECORDING_BACKEND, () => this.recordingBackend as unknown as tf.KernelBackend, 0);
@@ -75,6 +76,18 @@ export class EngineSession {
   /** The backend that operations go to now. */
   get current(): Backend {
     return this.recording ? this.recordingBackend : this.backend;
+  }
+
+  /** Gives the use of a disposed tensor, which tfjs would trip over, an error of its own. */
+  private refuseDisposed(): void {
+    const engine = tf.engine();
+    const moveData: tf.DataMover['moveData'] = (backend, dataId) => {
+      if (!engine.state.tensorInfo.has(dataId)) {
+        throw new EngineError(`a tensor is used at ${callerLine()} after it was disposed of`);
+      }
+      engine.moveData(backend, dataId);
+    };
+    this.backend.tensorMap = new tf.DataStorage(this.backend as unknown as tf.KernelBackend, { moveData });
   }
 
   /**

@@ -1,10 +1,11 @@
 /** Starting the engine: library, context, devices, thread pools and compiler settings. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { cacheDirectory } from '../assets/index.js';
 import { EngineError } from '../errors.js';
+import { compileCacheFlags, quoted } from './compile-cache.js';
 import { describeMissingCuda, explainMissingCuda, locateLibrary, type TensorflowLibrary } from './library.js';
 import { loadNative, type NativeApi, type Pointer } from './native.js';
 import { ProtoWriter } from './proto.js';
@@ -108,19 +109,14 @@ function setEnvironment(library: TensorflowLibrary, options: EngineOptions, thre
   };
   set('TF_ENABLE_ONEDNN_OPTS', '1');
   set('TF_FORCE_GPU_ALLOW_GROWTH', 'true');
+  const users = process.env.XLA_FLAGS ?? '';
   const xla = [...XLA_CPU_FLAGS];
-  if (library.cudaDataDir !== undefined) xla.push(`--xla_gpu_cuda_data_dir=${library.cudaDataDir}`);
-  // A later flag wins: the user's come last.
-  process.env.XLA_FLAGS = [...xla, process.env.XLA_FLAGS ?? ''].join(' ').trim();
+  if (library.cudaDataDir !== undefined) xla.push(`--xla_gpu_cuda_data_dir=${quoted(library.cudaDataDir)}`);
+  // A later flag wins: the user's come last. A process that another one of capstan's started has these already.
+  process.env.XLA_FLAGS = [...xla.filter((flag) => !users.includes(flag)), users].join(' ').trim();
   if (options.compileCache === 'none') return;
   const cache = join(options.compileCache ?? join(cacheDirectory(), 'xla'), machineKey(library, threads));
-  try {
-    mkdirSync(cache, { recursive: true });
-  } catch {
-    return; // A cache that cannot be written only costs time.
-  }
-  process.env.TF_XLA_FLAGS =
-    `${process.env.TF_XLA_FLAGS ?? ''} --tf_xla_persistent_cache_directory=${cache}`.trim();
+  process.env.TF_XLA_FLAGS = [process.env.TF_XLA_FLAGS ?? '', ...compileCacheFlags(cache)].join(' ').trim();
 }
 
 /** Compiled code fits only the processor, library and thread count that it was made for. */

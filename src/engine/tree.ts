@@ -9,7 +9,11 @@ export interface TreeShape {
   rebuild(tensors: readonly tf.Tensor[]): unknown;
 }
 
-/** Takes a tree apart. Numbers, strings, booleans and null are part of the structure. */
+/**
+ * Takes a tree apart. Numbers, strings, booleans and null are part of the structure.
+ *
+ * @throws EngineError, beginning with `what` and the path, for anything else and for disposed tensors
+ */
 export function flatten(tree: unknown, what: string): { tensors: tf.Tensor[]; shape: TreeShape } {
   const tensors: tf.Tensor[] = [];
   const walk = (
@@ -17,6 +21,7 @@ export function flatten(tree: unknown, what: string): { tensors: tf.Tensor[]; sh
     path: string,
   ): { key: string; build: (t: readonly tf.Tensor[]) => unknown } => {
     if (node instanceof tf.Tensor) {
+      if (node.isDisposed) throw new EngineError(`${what}${path} is a tensor that was disposed of.`);
       const index = tensors.push(node) - 1;
       return { key: `T${node.dtype}[${node.shape.join(',')}]`, build: (t) => t[index] };
     }
@@ -55,6 +60,7 @@ function isPlain(value: object): boolean {
 }
 
 function describe(value: unknown): string {
-  if (typeof value === 'function') return 'a function';
-  return typeof value === 'object' && value !== null ? `a ${value.constructor.name}` : typeof value;
+  if (typeof value !== 'object' || value === null) return `a ${typeof value}`;
+  const type: unknown = value.constructor;
+  return typeof type === 'function' && type !== Object ? `a ${type.name}` : 'an object';
 }

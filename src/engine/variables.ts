@@ -3,6 +3,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { EngineError, ShapeError } from '../errors.js';
 import { AttrKind } from './binding.js';
 import { DType, sizeOf } from './dtypes.js';
+import { callerLine } from './recorder.js';
 import { type EngineSession, session } from './session.js';
 
 let nextVariable = 0;
@@ -88,8 +89,9 @@ export class Variable {
     );
   }
 
-  /** Copies the value to the host, row-major. */
+  /** Copies the value to the host, row-major. @throws EngineError inside a compiled function. */
   data(): Float32Array | Int32Array {
+    this.refuseInRecording('read', 'read()');
     const { binding } = this.owner;
     const [value] = binding.executeOp(
       'ReadVariableOp',
@@ -103,8 +105,20 @@ export class Variable {
     return data;
   }
 
-  /** Replaces the value by host values, row-major. @throws ShapeError if there are too many or too few. */
+  /**
+   * Replaces the value by host values, row-major.
+   *
+   * @throws ShapeError if there are too many or too few, or of another type; EngineError inside a compiled function
+   */
   load(values: Float32Array | Int32Array): void {
+    this.refuseInRecording('loaded', 'assign()');
+    const type = this.dtype === 'float32' ? Float32Array : Int32Array;
+    if (!(values instanceof type)) {
+      const found = Object.prototype.toString.call(values).slice('[object '.length, -1);
+      throw new ShapeError(
+        `variable ${this.name} is ${this.dtype}: its values are a ${type.name}, but it was given a ${found}`,
+      );
+    }
     if (values.length !== sizeOf(this.shape)) {
       throw new ShapeError(
         `variable ${this.name} has shape [${this.shape.join(', ')}], ${sizeOf(this.shape)} values, but was given ${values.length}`,
@@ -117,6 +131,15 @@ export class Variable {
     } finally {
       binding.deleteTensor(id);
     }
+  }
+
+  /** Values of the host are there once, while the function is recorded, and not at its calls. */
+  private refuseInRecording(what: string, instead: string): void {
+    if (!this.owner.recording) return;
+    throw new EngineError(
+      `variable ${this.name} is ${what} at ${callerLine()}, inside a compiled function, where it has no values on ` +
+        `the host: use ${instead}.`,
+    );
   }
 
   /** Frees the native memory. */

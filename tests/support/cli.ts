@@ -21,7 +21,8 @@ export interface Running {
   stderr(): string;
 }
 
-function follow(child: ChildProcess): Running {
+/** Collects what a child process, just started, writes until it ends. */
+export function follow(child: ChildProcess): Running {
   const text = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name]?.setEncoding('utf8').on('data', (part: string) => {

@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tensorflowCpu } from '../../../src/assets/index.js';
+import { hasNvidiaDriver } from '../../../src/engine/cuda.js';
 import { findLibrary, locateLibrary } from '../../../src/engine/library.js';
 import { requirePlatform } from '../../../src/engine/platform.js';
 import { EngineError } from '../../../src/errors.js';
 
 const suffix = process.platform === 'darwin' ? '.2.dylib' : '.so.2';
 const savedEnv = { ...process.env };
+const noGpu = process.platform === 'linux' && !(await hasNvidiaDriver());
 let root: string;
 
 beforeEach(() => {
@@ -137,6 +139,13 @@ describe('locateLibrary', () => {
     };
     writeFileSync(join(site, 'capstan-files.json'), JSON.stringify(files));
     expect(await locateLibrary({ device: 'cpu' })).toMatchObject({ source: 'cache', version: '2.21.0' });
+  });
+
+  it.runIf(noGpu)('refuses device: cuda where there is no driver, and says what would do', async () => {
+    await expect(locateLibrary({ device: 'cuda' })).rejects.toThrow(EngineError);
+    await expect(locateLibrary({ device: 'cuda' })).rejects.toThrow(
+      process.arch === 'x64' ? /no NVIDIA driver was found .*Install the driver/ : /needs Linux on x86_64/,
+    );
   });
 
   it('says how to do without the fetch when it fails', async () => {

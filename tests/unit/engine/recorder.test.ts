@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { DType } from '../../../src/engine/dtypes.js';
 import { backward, tf } from '../../../src/engine/index.js';
@@ -172,17 +173,33 @@ describe('variables in a recording', () => {
 
 describe('userLine', () => {
   it("is the first line that is neither the engine's nor tfjs's nor Node's", () => {
+    const engine = new URL('../../../src/engine/', import.meta.url);
     const stack = [
       'Error: x',
-      '    at RecordingBinding.executeOp (/app/src/engine/recorder.ts:1:2)',
+      `    at RecordingBinding.executeOp (${engine.href}recorder.ts:1:2)`,
+      `    at tidy (${fileURLToPath(engine)}compile.ts:1:2)`,
       '    at neg (/app/node_modules/@tensorflow/tfjs-core/dist/tf-core.node.js:3:4)',
       '    at scopedRun (/elsewhere/tfjs-core/src/engine.ts:5:6)',
       '    at process.next (node:internal/process:7:8)',
+      '    at Array.map (<anonymous>)',
       '    at loss (/app/src/models/loss.ts:9:10)',
       '    at main (/app/main.ts:11:12)',
     ].join('\n');
     expect(userLine(stack)).toBe('loss (/app/src/models/loss.ts:9:10)');
     expect(userLine('Error: x')).toBe('an unknown line');
+  });
+
+  it('may be in a folder of any name, and at the top of a module', () => {
+    for (const line of [
+      'run (/home/me/engine/train.ts:1:2)',
+      'file:///home/me/tfjs-clip/src/engine/train.js:1:2',
+      'Object.<anonymous> (/home/me/train.cjs:1:2)',
+    ]) {
+      expect(userLine(`Error: x\n    at ${line}`)).toBe(line);
+    }
+  });
+
+  it('is unknown where there is no stack', () => {
     expect(userLine(undefined)).toBe('an unknown line');
   });
 });

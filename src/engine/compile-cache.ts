@@ -1,0 +1,98 @@
+/** The directory in which TensorFlow keeps what XLA compiled. */
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * Flags for `TF_XLA_FLAGS` that keep compiled kernels in `directory`, which is made if need be.
+ *
+ * The cache only saves time, but TensorFlow fails the call that meets a broken file or cannot write a new one. So broken
+ * files are removed here, a directory that cannot be written to is only read, and one that is of no use is left
+ * alone: no flags.
+ */
+export function compileCacheFlags(directory: string): string[] {
+  try {
+    mkdirSync(directory, { recursive: true });
+    const writable = isWritable(directory);
+    for (const name of readdirSync(directory)) {
+      const path = join(directory, name);
+      if (name.endsWith('.pb') && !isWhole(path)) unlinkSync(path);
+    }
+    return [
+      `--tf_xla_persistent_cache_directory=${quoted(directory)}`,
+      ...(writable ? [] : ['--tf_xla_persistent_cache_read_only=true']),
+    ];
+  } catch {
+    return [];
+  }
+}
+
+/** A flag's value as TensorFlow reads it from the environment, where blanks end a flag. */
+export function quoted(value: string): string {
+  return /[\s"']/.test(value) ? `"${value.replace(/["\\]/g, '\\$&')}"` : value;
+}
+
+/** About as much as the kernels of a training step take. */
+const PROBE_BYTES = 2 ** 20;
+
+/** Tries it: permissions, quotas and space, whatever the system has. */
+function isWritable(directory: string): boolean {
+  const path = join(directory, `probe-${process.pid}.tmp`);
+  try {
+    writeFileSync(path, new Uint8Array(PROBE_BYTES));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    removeIfThere(path);
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It was not made.
+  }
+}
+
+const LENGTH_DELIMITED = 2;
+
+/**
+ * Whether a file is one message of length-delimited fields that ends where the file does, as TensorFlow's entries (key,
+ * program and machine code) are: false if it was cut off, or is something else. Reads a few bytes a field.
+ */
+function isWhole(path: string): boolean {
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    const head = new Uint8Array(11);
+    let at = 0;
+    let fields = 0;
+    while (at < size) {
+      const read = readSync(file, head, 0, head.length, at);
+      if (((head[0] as number) & 7) !== LENGTH_DELIMITED) return false;
+      let length = 0;
+      let i = 1;
+      for (let scale = 1; ; scale *= 128) {
+        if (i >= read) return false;
+        const byte = head[i++] as number;
+        length += (byte & 0x7f) * scale;
+        if (byte < 0x80) break;
+      }
+      at += i + length;
+      fields++;
+    }
+    return at === size && fields > 0;
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,285 @@
+import { describe, expect, it } from 'vitest';
+import {
+  chromeTrace,
+  compile,
+  createVariable,
+  type Fusion,
+  type OpTiming,
+  tf,
+  xplaneTrace,
+} from '../../../src/engine/index.js';
+import { readProto } from '../../../src/engine/proto.js';
+import { EngineError } from '../../../src/errors.js';
+import { alive, leaveNothing } from '../../support/engine-scope.js';
+import { expectClose, numbers } from '../../support/gradients.js';
+import '../../support/engine.js';
+
+const own = leaveNothing();
+
+const normal = (key: string, shape: number[]): tf.Tensor =>
+  tf.tensor(numbers(tf.util.sizeFromShape(shape), `profile ${key}`), shape);
+
+describe('profile', () => {
+  it.each<Fusion>(['none', 'clusters', 'whole'])('(%s) gives the result of a call', (fusion) => {
+    const f = own(
+      compile(
+        (x: tf.Tensor, w: tf.Tensor) => ({
+          grads: tf.grads((a, b) => tf.sum(tf.tanh(tf.add(tf.matMul(a, b), 1))))([x, w]),
+          note: 'text',
+        }),
+        { fusion },
+      ),
+    );
+    const [x, w] = [normal('x', [3, 4]), normal('w', [4, 5])];
+    const called = f(x, w);
+    const { result, timings } = f.profile(x, w);
+    expect(result.note).toBe('text');
+    for (const [i, grad] of result.grads.entries()) {
+      expect(grad.shape).toEqual(called.grads[i]!.shape);
+      expectClose(grad.dataSync(), called.grads[i]!.dataSync(), 1e-6, `gradient ${i}`);
+    }
+    expect(timings.length).toBeGreaterThan(0);
+    expect(f.stats()[0]?.calls).toBe(1);
+  });
+
+  it('times each operation, one after another', () => {
+    const f = own(
+      compile((x: tf.Tensor, w: tf.Tensor) => {
+        const y = tf.tanh(tf.add(tf.mul(tf.matMul(x, w), 2), 1));
+        return [tf.matMul(y, y, true, false), tf.cast(tf.greater(y, 0), 'int32')];
+      }),
+    );
+    const { timings } = f.profile(normal('x', [3, 4]), normal('w', [4, 5]));
+    const products = timings.filter((t) => t.op === 'MatMul');
+    // 2 m n k, for [3, 4] x [4, 5] and [5, 3] x [3, 5].
+    expect(products.map((t) => t.flops)).toEqual([2 * 3 * 5 * 4, 2 * 5 * 5 * 3]);
+    expect(products.map((t) => t.outputs)).toEqual(['float32[3, 5]', 'float32[5, 5]']);
+    expect(products.map((t) => t.contents)).toEqual(['', '']);
+    // Inputs and output; the second reads one tensor twice.
+    expect(products.map((t) => t.bytes)).toEqual([4 * (12 + 20 + 15), 4 * (15 + 25)]);
+    const clusters = timings.filter((t) => t.contents !== '');
+    expect(clusters.length).toBeGreaterThan(0);
+    expect(clusters.map((t) => t.contents).join(' ')).toMatch(/Mul.*Add.*Tanh/);
+    for (const { op, flops } of clusters) {
+      expect(op).toMatch(/^\w+$/);
+      expect(flops).toBe(0);
+    }
+    expect(timings.map((t) => t.outputs).join(' ')).toContain('int32[3, 5]');
+    let end = 0;
+    for (const { startUs, durationUs } of timings) {
+      expect(startUs).toBeGreaterThanOrEqual(end);
+      expect(durationUs).toBeGreaterThan(0);
+      end = startUs + durationUs;
+    }
+  });
+
+  it('counts the operations of batched products', () => {
+    const f = own(
+      compile((a: tf.Tensor, b: tf.Tensor) => [tf.matMul(a, b), tf.matMul(a, b, true, true)], {
+        fusion: 'none',
+      }),
+    );
+    const { timings } = f.profile(normal('a', [2, 6, 3, 3]), normal('b', [2, 6, 3, 3]));
+    expect(timings.filter((t) => t.op === 'BatchMatMulV2').map((t) => t.flops)).toEqual([648, 648]);
+  });
+
+  it('updates variables once', () => {
+    const v = own(createVariable('v', Float32Array.of(1), [1]));
+    const f = own(
+      compile((x: tf.Tensor) => {
+        const before = v.read();
+        v.assign(tf.mul(tf.add(before, x), 2));
+        return [before, v.read()];
+      }),
+    );
+    const x = tf.tensor1d([3]);
+    expect(f.profile(x).result.map((t) => t.dataSync()[0])).toEqual([1, 8]);
+    expect([...v.data()]).toEqual([8]);
+    expect(f(x).map((t) => t.dataSync()[0])).toEqual([8, 22]);
+    const { timings } = f.profile(x);
+    expect(timings.map((t) => t.op)).toEqual(expect.arrayContaining(['ReadVariable', 'AssignVariable']));
+    expect([...v.data()]).toEqual([50]);
+  });
+
+  it('gives tensors of their own: arguments, constants, tensors from outside, one value twice', () => {
+    const outside = tf.scalar(2);
+    const f = own(
+      compile((x: tf.Tensor) => {
+        const y = tf.neg(x);
+        return [x, x, y, y, outside, tf.scalar(7), tf.fill([3], 5), tf.zeros([0, 2])];
+      }),
+    );
+    const x = tf.scalar(1);
+    const results = f.profile(x).result;
+    tf.dispose([x, outside, results[0]!, results[2]!]);
+    expect([1, 3, 4, 5, 6].map((i) => [...results[i]!.dataSync()])).toEqual([[1], [-1], [2], [7], [5, 5, 5]]);
+    expect(results[7]!.shape).toEqual([0, 2]);
+  });
+
+  it('frees everything but the result', () => {
+    const f = own(
+      compile((x: tf.Tensor) => {
+        const [a, b] = tf.split(tf.exp(x), 2) as [tf.Tensor, tf.Tensor];
+        return tf.matMul(a, b, false, true); // b is used twice, the other halves once
+      }),
+    );
+    const x = normal('x', [4, 3]);
+    tf.dispose(f.profile(x).result);
+    const before = alive();
+    const { result } = f.profile(x);
+    expect(alive()).toEqual({ tensors: before.tensors + 1, handles: before.handles + 1 });
+    result.dispose();
+    expect(alive()).toEqual(before);
+  });
+
+  it('frees everything when an operation fails', () => {
+    const f = own(
+      compile(
+        (x: tf.Tensor, at: tf.Tensor) => {
+          const y = tf.exp(x);
+          return [y, tf.gather(y, at as tf.Tensor1D), tf.fill([2], 1)];
+        },
+        { fusion: 'none' },
+      ),
+    );
+    const [x, bad] = [tf.tensor1d([1, 2]), tf.tensor1d([5], 'int32')];
+    expect(() => f.profile(x, bad)).toThrow(EngineError);
+    const before = alive();
+    expect(() => f.profile(x, bad)).toThrow(/indices\[0\] = 5 is not in/);
+    expect(alive()).toEqual(before);
+  });
+
+  it('refuses what a call refuses', () => {
+    const f = own(compile((x: tf.Tensor) => x.dataSync(), { fusion: 'none' }));
+    expect(() => f.profile(tf.scalar(1))).toThrow(/is read at/);
+    expect(() => f.profile(new Date() as never)).toThrow(/is a Date/);
+  });
+});
+
+const timings: OpTiming[] = [
+  {
+    op: 'MatMul',
+    contents: '',
+    startUs: 0,
+    durationUs: 2.5,
+    bytes: 5000,
+    flops: 10_000,
+    outputs: 'float32[2, 3]',
+  },
+  { op: 'cluster_1', contents: 'Add Tanh', startUs: 3, durationUs: 1, bytes: 48, flops: 0, outputs: 'é "q"' },
+  { op: 'MatMul', contents: '', startUs: 4.25, durationUs: 0, bytes: 0, flops: 2 ** 40, outputs: 'bool[]' },
+];
+
+describe('chromeTrace', () => {
+  it('has one complete event per operation', () => {
+    const trace = JSON.parse(chromeTrace(timings)) as { traceEvents: Record<string, unknown>[] };
+    expect(trace.traceEvents.map(({ ph, name, ts, dur }) => [ph, name, ts, dur])).toEqual([
+      ['X', 'MatMul', 0, 2.5],
+      ['X', 'cluster_1', 3, 1],
+      ['X', 'MatMul', 4.25, 0],
+    ]);
+    expect(trace.traceEvents[0]!.args).toEqual({
+      outputs: 'float32[2, 3]',
+      contents: '',
+      gigabytesPerSecond: 2,
+      gigaflopsPerSecond: 4,
+    });
+    expect(trace.traceEvents[1]!.args).toMatchObject({ outputs: 'é "q"', contents: 'Add Tanh' });
+  });
+
+  it('may be empty', () => {
+    expect(JSON.parse(chromeTrace([]))).toMatchObject({ traceEvents: [] });
+  });
+});
+
+/** A message as its fields by number, in the order of the file; strings are left as bytes. */
+function fields(message: Uint8Array): Map<number, (number | Uint8Array)[]> {
+  const found = new Map<number, (number | Uint8Array)[]>();
+  for (const { field, value, bytes } of readProto(message)) {
+    found.set(field, [...(found.get(field) ?? []), bytes.length > 0 ? bytes : value]);
+  }
+  return found;
+}
+
+const text = (bytes: unknown): string => new TextDecoder().decode(bytes as Uint8Array);
+const messages = (of: Map<number, (number | Uint8Array)[]>, field: number) =>
+  (of.get(field) ?? []).map((m) => fields(m as Uint8Array));
+
+/** Names by id of a `map<int64, X{id = 1, name = 2}>`. */
+function names(plane: Map<number, (number | Uint8Array)[]>, field: number): Map<number, string> {
+  return new Map(
+    messages(plane, field).map((entry) => {
+      const [metadata] = messages(entry, 2);
+      expect(metadata!.get(1)).toEqual(entry.get(1));
+      return [entry.get(1)![0] as number, text(metadata!.get(2)![0])];
+    }),
+  );
+}
+
+describe('xplaneTrace', () => {
+  it('is an XSpace of one plane with one line of events', () => {
+    const space = fields(xplaneTrace(timings));
+    expect([...space.keys()]).toEqual([1]);
+    const [plane, ...others] = messages(space, 1);
+    expect(others).toEqual([]);
+    expect(text(plane!.get(2)![0])).toBe('/host:CPU');
+    const operations = names(plane!, 4);
+    const stats = names(plane!, 5);
+    expect([...operations.values()]).toEqual(['MatMul', 'cluster_1']);
+    const [line, ...lines] = messages(plane!, 3);
+    expect(lines).toEqual([]);
+    expect(text(line!.get(2)![0])).toBe('operations');
+    expect(line!.get(9)).toEqual([5e6]); // rounded up to microseconds
+    const events = messages(line!, 4).map((event) => ({
+      op: operations.get(event.get(1)![0] as number),
+      offsetPs: event.get(2)![0],
+      durationPs: event.get(3)![0],
+      // A stat's value is a uint64 (3) or a string (5).
+      ...Object.fromEntries(
+        messages(event, 4).map((stat) => [
+          stats.get(stat.get(1)![0] as number),
+          stat.get(3)?.[0] ?? text(stat.get(5)![0]),
+        ]),
+      ),
+    }));
+    expect(events).toEqual([
+      {
+        op: 'MatMul',
+        offsetPs: 0,
+        durationPs: 2_500_000,
+        outputs: 'float32[2, 3]',
+        bytes_accessed: 5000,
+        flops: 10_000,
+      },
+      {
+        op: 'cluster_1',
+        offsetPs: 3_000_000,
+        durationPs: 1_000_000,
+        outputs: 'é "q"',
+        bytes_accessed: 48,
+        contents: 'Add Tanh',
+      },
+      {
+        op: 'MatMul',
+        offsetPs: 4_250_000,
+        durationPs: 0,
+        outputs: 'bool[]',
+        bytes_accessed: 0,
+        flops: 2 ** 40,
+      },
+    ]);
+  });
+
+  it('holds what a profile gave', () => {
+    const f = own(compile((x: tf.Tensor) => tf.matMul(tf.tanh(tf.add(x, 1)), x)));
+    const profile = f.profile(normal('x', [3, 3]));
+    const [plane] = messages(fields(xplaneTrace(profile.timings)), 1);
+    expect(new Set(names(plane!, 4).values())).toEqual(new Set(profile.timings.map((t) => t.op)));
+    expect(messages(messages(plane!, 3)[0]!, 4)).toHaveLength(profile.timings.length);
+  });
+
+  it('may be empty', () => {
+    const [plane] = messages(fields(xplaneTrace([])), 1);
+    expect(messages(messages(plane!, 3)[0]!, 4)).toEqual([]);
+  });
+});
