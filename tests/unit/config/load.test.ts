@@ -47,6 +47,7 @@ describe('loadConfig', () => {
         captions: { alt: 0.5, ssc: 0.5 },
         workers: 'auto',
         prefetch: 4,
+        cacheMiB: 0,
         maxSkipRatio: 0.01,
       },
       train: {
@@ -61,6 +62,7 @@ describe('loadConfig', () => {
         schedule: 'cosine',
         gradClipNorm: null,
         precision: 'fp32',
+        remat: false,
         seed: 0,
         logEvery: 1,
       },
