@@ -141,6 +141,24 @@ describe('capstan data build emoji', () => {
     expect(keys.size).toBe((await manifestOf(out)).rows);
   });
 
+  it('has three pictures of each drawing to train on, one of each other, or as many as --renderings says', async () => {
+    const keysOf = async (split: string) => (await rowsOf('arrow', split)).map(({ key }) => key);
+    const trained = await keysOf('train');
+    const drawings = new Set(trained.map((key) => String(key).split('/', 2).join('/')));
+    expect(trained).toHaveLength(3 * drawings.size);
+    for (const split of ['val', 'test']) {
+      for (const key of await keysOf(split)) expect(key).toMatch(/^[a-z]+\/[0-9a-f-]+$/);
+    }
+    const directory = join(root, 'five');
+    const options = ['--out', directory, '--limit', '1', '--size', '32', '--renderings', '5'];
+    expect((await build(...options, '--format', 'arrow')).code).toBe(0);
+    const source = await openSource(directory, { split: 'train' });
+    const keys = (await source.readColumn('key')).filter((key) => String(key).startsWith('openmoji/'));
+    await source.close();
+    const first = String(keys[0]);
+    expect(keys).toEqual([first, `${first}/1`, `${first}/2`, `${first}/3`, `${first}/4`]);
+  });
+
   it('is the same to the byte for the same seed, and another set for another', async () => {
     const digests = async (seed: string) => {
       const directory = join(root, `seed-${seed}`);
@@ -169,6 +187,7 @@ describe('capstan data build emoji', () => {
     ['a size out of range', ['--size', '4'], '--size'],
     ['a size that is no number', ['--size', 'big'], '--size'],
     ['no concepts', ['--limit', '0'], '--limit'],
+    ['no pictures', ['--renderings', '0'], '--renderings'],
     ['an unknown format', ['--format', 'tar'], '--format'],
   ])('names the option for %s, and builds nothing', async (_what, options, named) => {
     const directory = join(root, 'never');

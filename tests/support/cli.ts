@@ -53,7 +53,7 @@ export function capstanWithin(kilobytes: number, ...args: string[]): Promise<Fin
 /** `--set` before each of these. */
 export const set = (...sets: string[]): string[] => sets.flatMap((text) => ['--set', text]);
 
-/** Builds the emoji set with some 30 pictures to train on, 32 pixels wide. */
+/** Builds the emoji set with some 130 pictures to train on, 32 pixels wide. */
 export async function buildData(directory: string): Promise<void> {
   const { code, stderr } = await capstan(
     'data',

@@ -1,6 +1,7 @@
 /**
- * Synthetic captions by rules over what a picture shows: the thing's name or kind, its colours, its ground,
- * its place. They stand in for a captioner's until one has been trained, and rows say so (`caption_source`).
+ * Synthetic captions by rules over what a picture shows: the thing's name or kind, its colours and, but in the
+ * short caption, its ground and place. They stand in for a captioner's until one has been trained, and rows say so
+ * (`caption_source`).
  */
 import { KeyedRandom } from '../../../rng.js';
 import type { Alt } from './alt.js';
@@ -11,7 +12,7 @@ import type { Style } from './styles.js';
 
 /** The captions of one picture; tokens are CLIP's. */
 export interface Captions {
-  /** One sentence of 10 to 15 tokens. */
+  /** One sentence, mostly of 10 to 15 tokens. */
   readonly ssc: string;
   /** 40 to 60 tokens. */
   readonly dsc: string;

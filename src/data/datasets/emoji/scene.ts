@@ -122,8 +122,8 @@ export function pictureSvg(scene: Scene, drawing: Drawing): string {
 }
 
 /**
- * Renders the picture as a square JPEG of `size` pixels. JPEG, as photographs on the web are, at a quality
- * where no eye sees it and with whole chroma: a third of PNG's bytes, and quicker to decode.
+ * Renders the picture as a square JPEG of `size` pixels. JPEG, as pictures on the web are, at a quality where no
+ * eye sees it and with whole chroma.
  */
 export async function renderPicture(scene: Scene, drawing: Drawing, size: number): Promise<Uint8Array> {
   // 72 dots per inch draw the SVG's 100 units as 100 pixels.

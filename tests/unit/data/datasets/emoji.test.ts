@@ -164,7 +164,7 @@ describe('building', () => {
     expect(await readFile(at('precious/thesis.txt'), 'utf8')).toBe('years of work');
   });
 
-  it.each([{ size: 8 }, { size: 96.5 }, { limit: 0 }, { workers: 0 }, { seed: -1 }])(
+  it.each([{ size: 8 }, { size: 96.5 }, { limit: 0 }, { renderings: 101 }, { workers: 0 }, { seed: -1 }])(
     'refuses %o',
     async (options) => {
       const [name, value] = Object.entries(options)[0] as [string, number];
