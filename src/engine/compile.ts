@@ -10,6 +10,7 @@ import { fuseClusters } from './cluster.js';
 import { DType } from './dtypes.js';
 import { type EmittedFunction, Emitter } from './emit.js';
 import type { Program, Value } from './ir.js';
+import { peakBytes } from './live-bytes.js';
 import { applyBf16 } from './precision.js';
 import { type OpTiming, profileProgram } from './profile.js';
 import { Recording } from './recorder.js';
@@ -45,6 +46,8 @@ export interface ProgramStats {
   readonly executedOps: number;
   readonly clusters: number;
   readonly distinctClusters: number;
+  /** The most bytes of intermediate values alive at once, were the operations run one after another. */
+  readonly peakBytes: number;
   /** Milliseconds of recording and of building the function; XLA compiles at the first call. */
   readonly recordMs: number;
   readonly buildMs: number;
@@ -246,6 +249,7 @@ function build<A extends unknown[], R>(
         executedOps: fused.program.nodes.length,
         clusters: fused.calls,
         distinctClusters: fused.distinct,
+        peakBytes: peakBytes(fused.program),
         recordMs: recorded - started,
         buildMs: performance.now() - recorded,
         firstCallMs: undefined,

@@ -6,7 +6,8 @@ import { executeOp, hasSession, session } from './session.js';
  * Makes `fn` keep only its inputs for the backward pass, which runs it again (Chen et al., "Training Deep
  * Nets with Sublinear Memory Cost", 2016; `jax.checkpoint`). Values and gradients are the same.
  *
- * @param fn from tensors to one tensor; everything that it differentiates for must be an argument
+ * @param fn from tensors to one tensor. Whatever is differentiated for must be an argument, and so must any
+ *   other tensor that may be disposed of before the backward pass; such a one gets zeros for a gradient.
  */
 export function remat(fn: (...inputs: tf.Tensor[]) => tf.Tensor): (...inputs: tf.Tensor[]) => tf.Tensor {
   return (...inputs) => {
@@ -30,7 +31,10 @@ export function remat(fn: (...inputs: tf.Tensor[]) => tf.Tensor): (...inputs: tf
   };
 }
 
-/** `tf.grads` within a gradient: tfjs would take it for an outermost one and drop the tape of the one around it. */
+/**
+ * `tf.grads` within a gradient: tfjs would take it for an outermost one and drop the tape of the one around it.
+ * Inputs without a gradient, such as masks and indices, are no error.
+ */
 function innerGradients(
   fn: (...inputs: tf.Tensor[]) => tf.Tensor,
   inputs: tf.Tensor[],
@@ -39,7 +43,12 @@ function innerGradients(
   const { state } = tf.engine();
   state.gradientDepth++;
   try {
-    return tf.grads(fn)(inputs, dy);
+    return tf.tidy(() => {
+      const wanted = inputs.filter(({ dtype }) => dtype === 'float32');
+      const { grads } = tf.engine().gradients(() => fn(...inputs), wanted, dy, true);
+      const known = new Map<tf.Tensor, tf.Tensor | undefined>(wanted.map((x, i) => [x, grads[i]]));
+      return inputs.map((x) => known.get(x) ?? tf.zeros(x.shape));
+    });
   } finally {
     state.gradientDepth--;
   }

@@ -32,4 +32,25 @@ describe('remat', () => {
     compiled?.dispose();
     expect(tf.memory().numTensors).toBe(before);
   });
+
+  it.each(['eagerly', 'compiled'])('takes inputs that have no gradient and are gone by then, %s', (mode) => {
+    const before = tf.memory().numTensors;
+    const layer = remat((v, m, i) =>
+      tf.mul(tf.square(tf.gather(v as tf.Tensor, i as tf.Tensor)), m as tf.Tensor),
+    );
+    const fn = (v: tf.Tensor): tf.Tensor =>
+      tf.grad((u: tf.Tensor) => {
+        // Freed when the forward pass ends.
+        const inner = tf.tidy(() => layer(u, tf.tensor1d([2, 3]), tf.tensor1d([1, 0], 'int32')));
+        return inner.sum();
+      })(v);
+    const compiled = mode === 'compiled' ? compile(fn) : undefined;
+    const input = tf.tensor1d([5, 7]);
+    const found = (compiled ?? fn)(input);
+    // d/dv of 2 v1² + 3 v0².
+    expect([...found.dataSync()]).toEqual([30, 28]);
+    tf.dispose([found, input]);
+    compiled?.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
 });

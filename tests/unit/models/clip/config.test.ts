@@ -56,7 +56,7 @@ describe('checkClipConfig', () => {
     ],
     [
       { ...tiny, text: { ...tiny.text, numHeads: 3 } },
-      /text.width must be a multiple of text.numHeads, found 128 and 3/,
+      /text.width must be a multiple of text.numHeads, found 64 and 3/,
     ],
     [{ ...tiny, text: { ...tiny.text, mlpRatio: Number.NaN } }, /text.mlpRatio must be over 0/],
   ])('refuses what cannot be built: %#', (config, message) => {
