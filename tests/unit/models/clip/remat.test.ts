@@ -73,8 +73,8 @@ describe('remat', () => {
     expect(stats.peakBytes).toBeLessThan(plain.stats.peakBytes);
   });
 
-  it('in both towers keeps less than half', () => {
+  it('in both towers keeps less than a third', () => {
     const { stats } = lossAndGradients(true, true);
-    expect(stats.peakBytes).toBeLessThan(plain.stats.peakBytes / 2);
+    expect(stats.peakBytes).toBeLessThan(plain.stats.peakBytes / 3);
   });
 });
