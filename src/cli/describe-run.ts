@@ -1,4 +1,5 @@
 /** What `--dry-run` prints. */
+import { formatBytes } from '../assets/index.js';
 import type { TrainConfig } from '../config/schema.js';
 import { openSource } from '../data/datasets/open.js';
 import { checkCacheBytes } from '../data/decoded-cache.js';
@@ -8,13 +9,6 @@ import { totalSteps } from '../train/run.js';
 import { resolveClipConfig } from '../train/tasks/clip-config.js';
 
 const count = (value: number): string => value.toLocaleString('en-US');
-
-/** Bytes in binary units. */
-function size(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const step = bytes > 0 ? Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10)) : 0;
-  return `${(bytes / 2 ** (10 * step)).toFixed(step === 0 ? 0 : 1)} ${units[step]}`;
-}
 
 /** Floating-point operations in decimal units, with three digits. */
 function flops(value: number): string {
@@ -67,8 +61,12 @@ export async function describeRun(config: TrainConfig): Promise<string> {
       ],
       [
         'memory',
+<<<<<<< HEAD
         `${size(params * 16)} parameters, gradients and moments; about ${size(activations)} activations` +
           (cacheBytes > 0 ? `; up to ${size(cacheBytes)} decoded images` : ''),
+=======
+        `${formatBytes(params * 16)} parameters, gradients and moments; about ${formatBytes(activations)} activations`,
+>>>>>>> w-train
       ],
       [
         'compute',

@@ -177,17 +177,11 @@ export function fuseClusters(
     });
     calls.set(group, call);
   }
-  const emittedCalls = new Set<Node>();
+  // A call stands where the last of its nodes stood, unless it is needed before: that frees values soonest.
+  const lastOf = new Map(groups.map((group) => [group.at(-1) as Node, group]));
   for (const node of program.nodes) {
-    const group = clusterOf.get(node);
-    if (!group) nodes.push(node);
-    else {
-      const call = calls.get(group);
-      if (call && !emittedCalls.has(call)) {
-        emittedCalls.add(call);
-        nodes.push(call);
-      }
-    }
+    const call = clusterOf.has(node) ? calls.get(lastOf.get(node) as Node[]) : node;
+    if (call) nodes.push(call);
   }
   const remapped = remap(nodes, replacement);
   for (const { controls } of nodes) {

@@ -9,7 +9,12 @@ import type { TensorMetadata } from './binding.js';
 import { fuseClusters } from './cluster.js';
 import { DType } from './dtypes.js';
 import { type EmittedFunction, Emitter } from './emit.js';
+<<<<<<< HEAD
 import { INPUT, type Program, type Value } from './ir.js';
+=======
+import type { Program, Value } from './ir.js';
+import { peakBytes } from './live-bytes.js';
+>>>>>>> w-train
 import { applyBf16 } from './precision.js';
 import { type OpTiming, profileProgram } from './profile.js';
 import { Recording } from './recorder.js';
@@ -46,6 +51,8 @@ export interface ProgramStats {
   readonly executedOps: number;
   readonly clusters: number;
   readonly distinctClusters: number;
+  /** The most bytes of intermediate values alive at once, were the operations run one after another. */
+  readonly peakBytes: number;
   /** Milliseconds of recording and of building the function; XLA compiles at the first call. */
   readonly recordMs: number;
   readonly buildMs: number;
@@ -255,6 +262,7 @@ function build<A extends unknown[], R>(
         executedOps: countOperations(fused.program),
         clusters: fused.calls,
         distinctClusters: fused.distinct,
+        peakBytes: peakBytes(fused.program),
         recordMs: recorded - started,
         buildMs: performance.now() - recorded,
         firstCallMs: undefined,

@@ -9,7 +9,7 @@ export {
   uint8Tensor,
 } from './compile.js';
 export { backward } from './gradient.js';
-export { chromeTrace, type OpTiming, xplaneTrace } from './profile.js';
+export { chromeTrace, type OpTiming, opLabel, xplaneTrace } from './profile.js';
 export { foldIn, type RandomKey, randomKey, randomNormal, randomUniform } from './random.js';
 export { remat } from './remat.js';
 export { type Device, type EngineInfo, type EngineOptions, engineInfo, startEngine } from './start.js';

@@ -43,7 +43,7 @@ export const ASSIGN_VARIABLE = 'AssignVariable';
 /** One operation. */
 export class Node {
   readonly outputs: Value[] = [];
-  /** Nodes that must have run before this one although it reads nothing of theirs; each has an output. */
+  /** Nodes that run before this one, if at all, although it reads nothing of theirs; each has an output. */
   readonly controls: Node[] = [];
   /** The elements of a `Const`; one element only if all are equal (see {@link Node.uniform}). */
   data: ArrayBufferView | undefined;

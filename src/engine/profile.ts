@@ -23,8 +23,29 @@ export interface OpTiming {
   readonly bytes: number;
   /** Multiply-adds counted twice; products only. */
   readonly flops: number;
-  /** For instance `float32[16, 197, 192]`. */
-  readonly outputs: string;
+  /** The largest first, for instance `float32[16, 197, 192]`. */
+  readonly outputs: readonly string[];
+}
+
+/** Change nothing but shape or type, and tell little of what a cluster does. */
+const plain = new Set(['Reshape', 'ExpandDims', 'Squeeze', 'Identity', 'Cast']);
+const MAX_LABEL_NAMES = 8;
+
+/**
+ * A short name: the operation's, or for a cluster those of the operations in it with their number. The rarest
+ * come first, as they tell most: `fused Erf Exp Square Mul Add (12)` is a GELU's gradient.
+ */
+export function opLabel({ op, contents }: Pick<OpTiming, 'op' | 'contents'>): string {
+  if (contents === '') return op;
+  const all = contents.split(' ');
+  const counts = new Map<string, number>();
+  for (const name of all) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const telling = [...counts].filter(([name]) => !plain.has(name));
+  const names = (telling.length > 0 ? telling : [...counts])
+    .sort((a, b) => a[1] - b[1])
+    .map(([name]) => name);
+  const shown = names.length > MAX_LABEL_NAMES ? [...names.slice(0, MAX_LABEL_NAMES - 1), '…'] : names;
+  return `fused ${shown.join(' ')} (${all.length})`;
 }
 
 const dtypeNames = new Map<number, string>(Object.entries(DType).map(([name, number]) => [number, name]));
@@ -109,7 +130,9 @@ function runTimed(
       durationUs: (end - start) * 1000,
       bytes: [...new Set(node.inputs), ...node.outputs].reduce((sum, v) => sum + v.bytes, 0),
       flops: flopsOf(node),
-      outputs: node.outputs.map((o) => `${dtypeNames.get(o.dtype)}[${o.shape.join(', ')}]`).join(' '),
+      outputs: [...node.outputs]
+        .sort((a, b) => b.bytes - a.bytes)
+        .map((o) => `${dtypeNames.get(o.dtype)}[${o.shape.join(', ')}]`),
     });
     for (const input of node.inputs) {
       const left = (remaining.get(input) as number) - 1;
@@ -145,14 +168,14 @@ export function chromeTrace(timings: readonly OpTiming[]): string {
   return JSON.stringify({
     displayTimeUnit: 'ms',
     traceEvents: timings.map((t) => ({
-      name: t.op,
+      name: opLabel(t),
       ph: 'X',
       pid: 0,
       tid: 0,
       ts: t.startUs,
       dur: t.durationUs,
       args: {
-        outputs: t.outputs,
+        outputs: t.outputs.join(' '),
         contents: t.contents,
         gigabytesPerSecond: t.bytes / t.durationUs / 1e3,
         gigaflopsPerSecond: t.flops / t.durationUs / 1e3,
@@ -161,43 +184,72 @@ export function chromeTrace(timings: readonly OpTiming[]): string {
   });
 }
 
+/** Of an XStat: in which field of the message its value goes. */
+const STAT_FIELDS = { outputs: 5, contents: 5, bytes_accessed: 3, flops: 3, step_num: 4, _r: 4 } as const;
+const statNames = Object.keys(STAT_FIELDS) as (keyof typeof STAT_FIELDS)[];
+
+function stat(name: keyof typeof STAT_FIELDS, value: string | number): ProtoWriter {
+  const message = new ProtoWriter().int(1, statNames.indexOf(name) + 1);
+  return typeof value === 'string'
+    ? message.message(STAT_FIELDS[name], value)
+    : message.int(STAT_FIELDS[name], value);
+}
+
 /**
- * Timings as an XSpace message (tsl/profiler/protobuf/xplane.proto), which TensorBoard's profile plugin reads
- * from `LOGDIR/plugins/profile/SESSION/HOST.xplane.pb`.
+ * Timings of one step as an XSpace message (tsl/profiler/protobuf/xplane.proto), which TensorBoard's profile
+ * plugin reads from `LOGDIR/plugins/profile/SESSION/HOST.xplane.pb`.
  */
 export function xplaneTrace(timings: readonly OpTiming[]): Uint8Array {
-  const names = [...new Set(timings.map((t) => t.op))];
-  const statNames = ['outputs', 'contents', 'bytes_accessed', 'flops'];
-  const entry = (id: number, name: string): ProtoWriter =>
-    new ProtoWriter().int(1, id).message(2, new ProtoWriter().int(1, id).message(2, name));
+  // The plugin's statistics count events named `NAME:TYPE`, both without blanks; its trace shows the other name.
+  const names = timings.map(
+    (t) => `${wordOf([opLabel(t), ...t.outputs.slice(0, 1)].join(' '))}:${typeOf(t)}`,
+  );
+  const ids = new Map([...new Set(names)].map((name, i) => [name, i + 2]));
+  const end = endOf(timings);
+  const event = (id: number, startUs: number, durationUs: number): ProtoWriter =>
+    new ProtoWriter()
+      .int(1, id)
+      .int(2, Math.round(startUs * PICOSECONDS))
+      .int(3, Math.round(durationUs * PICOSECONDS));
+  // What all events lie in; `_r` makes it the root of a step.
+  const step = event(STEP, 0, end).message(4, stat('step_num', 1)).message(4, stat('_r', 1));
   const line = new ProtoWriter()
     .int(1, 1)
     .message(2, 'operations')
-    .int(9, endOf(timings) * PICOSECONDS);
-  for (const t of timings) {
-    const stat = (name: string): ProtoWriter => new ProtoWriter().int(1, statNames.indexOf(name) + 1);
-    const event = new ProtoWriter()
-      .int(1, names.indexOf(t.op) + 1)
-      .int(2, Math.round(t.startUs * PICOSECONDS))
-      .int(3, Math.round(t.durationUs * PICOSECONDS))
-      .message(4, stat('outputs').message(5, t.outputs))
-      .message(4, stat('bytes_accessed').int(3, t.bytes));
-    if (t.contents) event.message(4, stat('contents').message(5, t.contents));
-    if (t.flops > 0) event.message(4, stat('flops').int(3, t.flops));
-    line.message(4, event);
-  }
-  const plane = new ProtoWriter().int(1, 1).message(2, '/host:CPU').message(3, line);
-  names.forEach((name, i) => {
-    plane.message(4, entry(i + 1, name));
+    .int(9, end * PICOSECONDS)
+    .message(4, step);
+  timings.forEach((t, i) => {
+    const operation = event(ids.get(names[i] as string) as number, t.startUs, t.durationUs)
+      .message(4, stat('outputs', t.outputs.join(' ')))
+      .message(4, stat('bytes_accessed', t.bytes));
+    if (t.contents) operation.message(4, stat('contents', t.contents));
+    if (t.flops > 0) operation.message(4, stat('flops', t.flops));
+    line.message(4, operation);
   });
+  const entry = (id: number, metadata: ProtoWriter): ProtoWriter =>
+    new ProtoWriter().int(1, id).message(2, metadata);
+  const named = (id: number, name: string): ProtoWriter => new ProtoWriter().int(1, id).message(2, name);
+  const plane = new ProtoWriter().int(1, 1).message(2, '/host:CPU').message(3, line);
+  plane.message(4, entry(STEP, named(STEP, 'step').message(4, 'step')));
+  const labels = new Map(names.map((name, i) => [name, opLabel(timings[i] as OpTiming)]));
+  for (const [name, id] of ids) {
+    plane.message(4, entry(id, named(id, name).message(4, labels.get(name) as string)));
+  }
   statNames.forEach((name, i) => {
-    plane.message(5, entry(i + 1, name));
+    plane.message(5, entry(i + 1, named(i + 1, name)));
   });
   return new ProtoWriter().message(1, plane).finish();
 }
 
+/** The metadata's number of the event that stands for the whole step. */
+const STEP = 1;
+
 /** In a microsecond. */
 const PICOSECONDS = 1e6;
+
+const typeOf = ({ op, contents }: OpTiming): string => (contents === '' ? op : 'Fused');
+
+const wordOf = (text: string): string => text.replace(/\W+/g, '_').replace(/_$/, '');
 
 function endOf(timings: readonly OpTiming[]): number {
   return Math.ceil(timings.reduce((end, t) => Math.max(end, t.startUs + t.durationUs), 0));

@@ -62,8 +62,10 @@ export class Rewriter {
       if (live.has(node)) continue;
       live.add(node);
       for (const input of node.inputs) queue.push(input.node);
-      for (const control of node.controls) queue.push(control);
     }
+    // To be waited for keeps nothing alive.
+    for (const { controls } of live)
+      controls.splice(0, controls.length, ...controls.filter((c) => live.has(c)));
     return { nodes: this.nodes.filter((n) => live.has(n)), inputs: program.inputs, outputs };
   }
 }

@@ -4,17 +4,19 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { TrainConfig } from '../config/schema.js';
 import { createLoader } from '../data/loader.js';
-import { chromeTrace, type OpTiming, xplaneTrace } from '../engine/index.js';
+import { chromeTrace, type OpTiming, opLabel, xplaneTrace } from '../engine/index.js';
+import { ConfigError } from '../errors.js';
 import { createTask, loaderOptions, openTrainingData, startConfiguredEngine } from './setup.js';
 import { resolveClipConfig } from './tasks/clip-config.js';
 
 /** Operations of one kind together. */
 export interface OpShare {
-  /** TensorFlow's operation, or `cluster` with the operations in it. */
   readonly op: string;
+  /** Their result, the largest if they have several; empty where it is not the same for all. */
+  readonly output: string;
   readonly count: number;
   readonly milliseconds: number;
-  /** Of the sum over all operations. */
+  /** Of the time of all operations. */
   readonly share: number;
   readonly gigabytesPerSecond: number;
   /** 0 where nothing is multiplied. */
@@ -26,10 +28,14 @@ export interface StepProfile {
   readonly stepMs: number;
   /** Median time that such a step waited for its batch. */
   readonly dataWaitMs: number;
-  /** Sum over the operations of one step, each run alone. */
-  readonly operationsMs: number;
-  /** By falling time. */
-  readonly shares: readonly OpShare[];
+  /** The most bytes of intermediate values alive at once, see `ProgramStats`. */
+  readonly peakBytes: number;
+  /** All operations of one step, each run alone. */
+  readonly total: OpShare;
+  /** By matrix products, fused operations, single ones and variables; by falling time. */
+  readonly kinds: readonly OpShare[];
+  /** By operation and result; by falling time. */
+  readonly operations: readonly OpShare[];
   /** A trace for chrome://tracing or Perfetto. */
   readonly trace: string;
   /** A file of TensorBoard's profile plugin; `outDir` is the log directory. */
@@ -40,7 +46,7 @@ const WARM_UP_STEPS = 2;
 
 /**
  * Trains a few steps from the start, then runs one operation by operation. Nothing of it is kept but the
- * traces in `outDir`: a run folder of that name is not touched.
+ * traces in `outDir`, named after the run and the time: a run's folder is not touched.
  *
  * @throws ConfigError, DataError, EngineError
  */
@@ -52,6 +58,7 @@ export async function profileTraining(
   const model = resolveClipConfig(config.model);
   const source = await openTrainingData(config);
   try {
+    const files = await prepareFiles(outDir, config.run.name);
     await startConfiguredEngine(config);
     const task = createTask(config, model);
     const loader = await createLoader(loaderOptions(config, model, source)).catch((error: unknown) => {
@@ -73,13 +80,14 @@ export async function profileTraining(
       const batch = await loader.next();
       task.profile(batch, config.train.lr); // the clusters are compiled here
       const timings = task.profile(batch, config.train.lr);
-      const operationsMs = timings.reduce((sum, t) => sum + t.durationUs, 0) / 1000;
       return {
         stepMs: median(stepMs),
         dataWaitMs: median(dataWaitMs),
-        operationsMs,
-        shares: sharesOf(timings, operationsMs),
-        ...(await writeTraces(timings, outDir, config.run.name)),
+        peakBytes: Math.max(...task.stats().map((program) => program.peakBytes)),
+        total: sharesOf(timings, () => ({ op: 'all' }))[0] as OpShare,
+        kinds: sharesOf(timings, kindOf),
+        operations: sharesOf(timings, (t) => ({ op: opLabel(t), output: t.outputs[0] ?? '' })),
+        ...(await writeTraces(timings, files)),
       };
     } finally {
       await loader.close();
@@ -95,42 +103,79 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
-/** Joins operations of one kind, and clusters of equal contents. */
-export function sharesOf(timings: readonly OpTiming[], totalMs: number): OpShare[] {
-  const groups = new Map<string, OpTiming[]>();
-  for (const timing of timings) {
-    const op = timing.contents === '' ? timing.op : `cluster ${timing.contents}`;
-    const group = groups.get(op);
-    if (group) group.push(timing);
-    else groups.set(op, [timing]);
-  }
+function kindOf({ op, contents, flops }: OpTiming): { readonly op: string } {
+  if (contents !== '') return { op: 'fused operations' };
+  if (/^(Read|Assign)Variable$/.test(op)) return { op: 'variables' };
+  return { op: flops > 0 ? 'matrix products' : 'single operations' };
+}
+
+/** Joins the timings that `kind` gives the same names; by falling time. */
+export function sharesOf(
+  timings: readonly OpTiming[],
+  kind: (timing: OpTiming) => { readonly op: string; readonly output?: string },
+): OpShare[] {
   const sum = (group: readonly OpTiming[], of: (t: OpTiming) => number): number =>
     group.reduce((total, t) => total + of(t), 0);
-  return [...groups]
-    .map(([op, group]) => {
-      const us = sum(group, (t) => t.durationUs);
+  const totalUs = sum(timings, (t) => t.durationUs);
+  const groups = new Map<string, { op: string; output: string; members: OpTiming[] }>();
+  for (const timing of timings) {
+    const { op, output = '' } = kind(timing);
+    const key = `${op}\n${output}`;
+    const group = groups.get(key) ?? { op, output, members: [] };
+    group.members.push(timing);
+    groups.set(key, group);
+  }
+  return [...groups.values()]
+    .map(({ op, output, members }) => {
+      const us = sum(members, (t) => t.durationUs);
       return {
         op,
-        count: group.length,
+        output,
+        count: members.length,
         milliseconds: us / 1000,
-        share: us / 1000 / totalMs,
-        gigabytesPerSecond: sum(group, (t) => t.bytes) / us / 1e3,
-        gigaflopsPerSecond: sum(group, (t) => t.flops) / us / 1e3,
+        share: us / totalUs,
+        gigabytesPerSecond: sum(members, (t) => t.bytes) / us / 1e3,
+        gigaflopsPerSecond: sum(members, (t) => t.flops) / us / 1e3,
       };
     })
     .sort((a, b) => b.milliseconds - a.milliseconds);
 }
 
-async function writeTraces(
-  timings: readonly OpTiming[],
-  outDir: string,
-  session: string,
-): Promise<{ trace: string; xplane: string }> {
-  const directory = join(outDir, 'plugins', 'profile', session.replaceAll('/', '-'));
-  await mkdir(directory, { recursive: true });
-  const trace = join(outDir, 'trace.json');
-  const xplane = join(directory, `${hostname()}.xplane.pb`);
-  await writeFile(trace, chromeTrace(timings));
-  await writeFile(xplane, xplaneTrace(timings));
-  return { trace, xplane };
+interface TraceFiles {
+  readonly trace: string;
+  readonly xplane: string;
+}
+
+/**
+ * Makes the directories before anything takes time. Each profile is a session of its own to TensorBoard,
+ * which keeps what it made of a session's files and would not look at newer ones of that name.
+ */
+async function prepareFiles(outDir: string, run: string): Promise<TraceFiles> {
+  const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
+  const session = `${run.replaceAll('/', '-')}-${time}`;
+  const directory = join(outDir, 'plugins', 'profile', session);
+  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+    throw notWritable(outDir, error);
+  });
+  return {
+    trace: join(outDir, `${session}.trace.json`),
+    xplane: join(directory, `${hostname()}.xplane.pb`),
+  };
+}
+
+async function writeTraces(timings: readonly OpTiming[], files: TraceFiles): Promise<TraceFiles> {
+  try {
+    await writeFile(files.trace, chromeTrace(timings));
+    await writeFile(files.xplane, xplaneTrace(timings));
+  } catch (error) {
+    throw notWritable(files.trace, error);
+  }
+  return files;
+}
+
+function notWritable(path: string, error: unknown): ConfigError {
+  return new ConfigError(
+    `Cannot write the traces, ${path}: ${(error as Error).message}. Choose another directory for them, or make room.`,
+    { cause: error },
+  );
 }

@@ -1,11 +1,12 @@
 /** A run's folder: what it holds, and who may write into it. */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { cpus, hostname } from 'node:os';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { EngineInfo } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
+import { takeLock } from '../lock.js';
 import { writeFileAtomically } from '../safetensors.js';
 
 /** Paths in a run's folder. */
@@ -25,39 +26,46 @@ export type RunPaths = ReturnType<typeof runPaths>;
  * Claims a run's folder for this process.
  *
  * @param mayExist whether an earlier run may be continued there
+ * @param inform told why it takes a while, if it does
  * @returns a function that gives the folder up
  * @throws ConfigError if the folder holds another run, another process trains in it, or it cannot be written
  */
-export async function claimRunFolder(paths: RunPaths, mayExist: boolean): Promise<() => Promise<void>> {
-  const { directory, lock } = paths;
-  const present = (await readdir(directory).catch(() => [])).filter((name) => name !== '.lock');
-  if (present.length > 0 && !mayExist) {
+export async function claimRunFolder(
+  { directory, lock }: RunPaths,
+  mayExist: boolean,
+  inform: (message: string) => void = () => {},
+): Promise<() => Promise<void>> {
+  const refuseOtherRun = async (): Promise<void> => {
+    if (mayExist) return;
+    const present = (await readdir(directory).catch(() => [])).filter((name) => !name.startsWith('.lock'));
+    if (present.length === 0) return;
     throw new ConfigError(
       `${directory} holds a run already. Continue it with --resume auto, or choose another run.name.`,
     );
-  }
+  };
+  await refuseOtherRun();
+  let release: () => Promise<void>;
   try {
     await mkdir(directory, { recursive: true });
+    release = await takeLock(lock, {
+      onWait: ({ pid, host }) =>
+        inform(`${directory} is locked by process ${pid} on ${host}: looking whether that is still there.`),
+      refusal: ({ pid, host }) =>
+        new ConfigError(
+          `Process ${pid} on ${host} trains in ${directory}. Wait for it, or choose another run.name.`,
+        ),
+    });
   } catch (error) {
-    throw notWritable(directory, error);
+    throw error instanceof ConfigError ? error : notWritable(directory, error);
   }
-  for (;;) {
-    try {
-      await writeFile(lock, `${process.pid}\n${hostname()}\n`, { flag: 'wx' });
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw notWritable(directory, error);
-      const [pid, host] = (await readFile(lock, 'utf8').catch(() => '')).split('\n');
-      if (host === hostname() && !isAlive(Number(pid))) {
-        await rm(lock, { force: true });
-        continue;
-      }
-      throw new ConfigError(
-        `Process ${pid} on ${host} trains in ${directory}. Wait for it, or delete ${lock} if it is gone.`,
-      );
-    }
+  try {
+    // One that began and ended in the meantime.
+    await refuseOtherRun();
+  } catch (error) {
+    await release();
+    throw error;
   }
-  return () => rm(lock, { force: true });
+  return release;
 }
 
 function notWritable(directory: string, error: unknown): ConfigError {
@@ -66,16 +74,6 @@ function notWritable(directory: string, error: unknown): ConfigError {
       'Choose another run.dir, or make room and give this user the right to write there.',
     { cause: error },
   );
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** Writes versions.json: what the run's numbers may depend on besides its configuration. */

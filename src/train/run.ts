@@ -57,7 +57,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
   const paths = runPaths(`${config.run.dir}/${config.run.name}`);
   let release: (() => Promise<void>) | undefined;
   try {
-    release = await claimRunFolder(paths, resume !== 'none');
+    release = await claimRunFolder(paths, resume !== 'none', inform);
     const checkpoint = await findStart(paths, config, resume, inform);
     return {
       ...(await trainIn(paths, config, model, source, checkpoint, options, inform)),

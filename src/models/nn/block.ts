@@ -44,14 +44,7 @@ export function residualBlock(
   x_MW: tf.Tensor,
   options: BlockOptions,
 ): tf.Tensor {
-  if (options.remat) {
-    const names = Object.keys(params).filter((name) => name.startsWith(`${prefix}.`));
-    const again = remat((x, ...values) => {
-      const own = Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
-      return residualBlock(own, prefix, x as tf.Tensor, { ...options, remat: false });
-    });
-    return again(x_MW, ...names.map((name) => params[name] as tf.Tensor));
-  }
+  if (options.remat) return rematBlock(params, prefix, x_MW, options);
   const qkv_M3W = linear(
     norm(params, `${prefix}.ln_1`, x_MW),
     takeParam(params, `${prefix}.attn.in_proj_weight`),
@@ -60,6 +53,19 @@ export function residualBlock(
   const attended_MW = selfAttention(qkv_M3W, options, options.mask);
   const x = tf.add(x_MW, project(params, `${prefix}.attn.out_proj`, attended_MW));
   return addMlp(params, prefix, x, options.quickGelu);
+}
+
+/** {@link residualBlock}, computed again in the backward pass. */
+function rematBlock(params: Params, prefix: string, x_MW: tf.Tensor, options: BlockOptions): tf.Tensor {
+  const names = Object.keys(params).filter((name) => name.startsWith(`${prefix}.`));
+  // By then the caller has disposed of the mask: it is kept as an input, too.
+  const masks = options.mask ? [options.mask] : [];
+  const again = remat((...inputs) => {
+    const [x, ...values] = inputs as [tf.Tensor, ...tf.Tensor[]];
+    const own = Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
+    return residualBlock(own, prefix, x, { ...options, mask: values[names.length], remat: false });
+  });
+  return again(x_MW, ...names.map((name) => params[name] as tf.Tensor), ...masks);
 }
 
 /**

@@ -132,6 +132,22 @@ describe('a cluster', () => {
     expect(clusters(program)).toEqual(['Neg Relu', 'Exp Mul']);
     expect(waiting!.controls).toEqual([call]);
   });
+
+  it('is called where its last operation stood: what it needs need not be there, nor kept, before', () => {
+    const input = new Node(INPUT, [], []);
+    const x = input.addOutput(DType.float32, [4]);
+    const nodes = [input];
+    const node = (op: string, ...values: Value[]): Value => {
+      const made = new Node(op, [], values);
+      nodes.push(made);
+      return made.addOutput(DType.float32, [4]);
+    };
+    const early = node('Neg', x);
+    const between = node('MatMul', x, x);
+    const late = node('Exp', early);
+    const { program } = fuseClusters({ nodes, inputs: [input], outputs: [between, late] }, testEmitter());
+    expect(opNames(program)).toEqual(['MatMul', 'PartitionedCall']);
+  });
 });
 
 /** What a text tower of that depth and its gradient are compiled to. */

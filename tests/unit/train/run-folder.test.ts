@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { utimesSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -49,16 +50,28 @@ describe('claimRunFolder', () => {
     await expect(error).rejects.toThrow(/Cannot write into the run's folder .*sweeps.a: .*run\.dir/);
   });
 
-  it('takes over from a process that was killed', async () => {
+  it('goes to one of those that find the lock of a killed process, and is refused to the others', async () => {
     await mkdir(paths.directory, { recursive: true });
-    await writeFile(paths.lock, `${NO_PROCESS}\n${hostname()}\n`);
-    await (await claimRunFolder(paths, true))();
+    await writeFile(paths.lock, JSON.stringify({ pid: NO_PROCESS, host: hostname(), token: 'old' }));
+    const claims = await Promise.allSettled(Array.from({ length: 20 }, () => claimRunFolder(paths, true)));
+    const refused = claims.filter((claim) => claim.status === 'rejected');
+    expect(refused).toHaveLength(19);
+    for (const { reason } of refused) expect(String(reason)).toMatch(`Process ${process.pid} on`);
+    for (const claim of claims) if (claim.status === 'fulfilled') await claim.value();
+    expect(await readdir(paths.directory)).toEqual([]);
   });
 
-  it("does not take over from another machine's process, which it cannot see", async () => {
+  it("is refused while another machine's process, which cannot be seen, touches the lock", async () => {
     await mkdir(paths.directory, { recursive: true });
-    await writeFile(paths.lock, `${NO_PROCESS}\nanother-machine\n`);
-    await expect(claimRunFolder(paths, true)).rejects.toThrow(/on another-machine trains in/);
+    await writeFile(paths.lock, JSON.stringify({ pid: NO_PROCESS, host: 'another-machine', token: 'other' }));
+    const touch = setInterval(() => {
+      utimesSync(paths.lock, new Date(), new Date());
+    }, 100);
+    const said: string[] = [];
+    const claim = claimRunFolder(paths, true, (message) => said.push(message));
+    await expect(claim).rejects.toThrow(/on another-machine trains in/);
+    clearInterval(touch);
+    expect(said).toEqual([expect.stringMatching(/sweeps.a is locked by process \d+ on another-machine/)]);
   });
 });
 
