@@ -61,12 +61,8 @@ export async function describeRun(config: TrainConfig): Promise<string> {
       ],
       [
         'memory',
-<<<<<<< HEAD
-        `${size(params * 16)} parameters, gradients and moments; about ${size(activations)} activations` +
-          (cacheBytes > 0 ? `; up to ${size(cacheBytes)} decoded images` : ''),
-=======
-        `${formatBytes(params * 16)} parameters, gradients and moments; about ${formatBytes(activations)} activations`,
->>>>>>> w-train
+        `${formatBytes(params * 16)} parameters, gradients and moments; about ${formatBytes(activations)} activations` +
+          (cacheBytes > 0 ? `; up to ${formatBytes(cacheBytes)} decoded images` : ''),
       ],
       [
         'compute',

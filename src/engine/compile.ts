@@ -9,12 +9,8 @@ import type { TensorMetadata } from './binding.js';
 import { fuseClusters } from './cluster.js';
 import { DType } from './dtypes.js';
 import { type EmittedFunction, Emitter } from './emit.js';
-<<<<<<< HEAD
 import { INPUT, type Program, type Value } from './ir.js';
-=======
-import type { Program, Value } from './ir.js';
 import { peakBytes } from './live-bytes.js';
->>>>>>> w-train
 import { applyBf16 } from './precision.js';
 import { type OpTiming, profileProgram } from './profile.js';
 import { Recording } from './recorder.js';
