@@ -3,7 +3,6 @@
  * opaque bigints. Sources: tensorflow/c/c_api.h, c/eager/c_api.h and c_api_experimental.h, version 2.21.
  */
 import { closeSync, openSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import type { KoffiFunc, LibraryHandle } from 'koffi';
 import { EngineError } from '../errors.js';
 import { koffi } from './koffi.js';
@@ -240,7 +239,6 @@ const RTLD_GLOBAL = 0x100;
 const RTLD_NODELETE = 0x1000;
 const M_TRIM_THRESHOLD = -1;
 const M_MMAP_MAX = -4;
-const M_ARENA_MAX = -8;
 
 const libcNames = process.platform === 'darwin' ? ['libSystem.B.dylib'] : ['libc.so.6'];
 
@@ -276,9 +274,6 @@ function keepFreedMemory(): void {
   ) => number;
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, 0x7fffffff);
-  // An arena keeps what its threads have freed to itself. glibc makes up to eight a core; on two cores, one instead
-  // of several takes 5 % less memory for a step and no more time.
-  mallopt(M_ARENA_MAX, Math.ceil(availableParallelism() / 2));
 }
 
 /**
