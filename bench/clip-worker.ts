@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline';
 import { compile, startEngine, tf } from '../src/engine/index.js';
 import { session } from '../src/engine/session.js';
+import { useDefaultAllocator } from './lib/allocator.js';
 import { type ClipTraining, startTraining } from './lib/clip-training.js';
 import {
   type MemoryReply,
@@ -25,6 +26,7 @@ async function setUp(setup: TrainingSetup): Promise<{ versions: Record<string, s
     threads: setup.threads,
     ...(setup.compileCache === undefined ? {} : { compileCache: setup.compileCache }),
   });
+  if (setup.mode === 'eager') useDefaultAllocator();
   precision = setup.precision;
   training = await startTraining(setup);
   return { versions: { TensorFlow: info.tensorflow } };
