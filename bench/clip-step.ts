@@ -52,7 +52,7 @@ export function registerClipStep(program: Command): void {
 /** One side's part in a race of one precision. */
 interface Racer {
   readonly side: WorkerProcess;
-  readonly kind: 'ours' | 'peer' | 'peerCompiled' | 'tfjs';
+  readonly kind: 'ours' | 'peer' | 'peerCompiled' | 'tfjs' | 'uncompiled';
 }
 
 interface Measured extends Racer {
@@ -154,7 +154,10 @@ async function setUpRacers(
     ['peer', peerWorker('open_clip', python), 'eager'],
   ];
   // tfjs has no bfloat16, so there is nothing to race in it.
-  if (setup.precision === 'fp32') racers.push(['tfjs', ourWorker('tfjs eager'), 'eager']);
+  if (setup.precision === 'fp32') {
+    racers.push(['tfjs', ourWorker('tfjs eager'), 'tfjs']);
+    racers.push(['uncompiled', ourWorker('capstan, not compiled'), 'eager']);
+  }
   if (torchCompile) {
     racers.push(['peerCompiled', peerWorker('open_clip, torch.compile', python), 'compiled']);
   }
@@ -256,10 +259,12 @@ function casesOf(precision: Precision, measured: readonly Measured[], starts: St
     oursSpread: spreadOf(seconds),
   });
   const tfjs = of('tfjs');
+  const uncompiled = of('uncompiled');
   const compiled = of('peerCompiled');
   return [
     speed('vs open_clip', peer, TARGETS[precision]),
     ...(tfjs ? [speed('vs tfjs eager', tfjs, TARGETS.tfjs)] : []),
+    ...(uncompiled ? [speed('vs the same step, not compiled', uncompiled)] : []),
     ...(compiled ? [speed('vs open_clip under torch.compile', compiled)] : []),
     firstStep('cold', starts.coldSeconds),
     firstStep('warm', starts.warmSeconds),

@@ -26,7 +26,7 @@ async function setUp(setup: TrainingSetup): Promise<{ versions: Record<string, s
     threads: setup.threads,
     ...(setup.compileCache === undefined ? {} : { compileCache: setup.compileCache }),
   });
-  if (setup.mode === 'eager') useDefaultAllocator();
+  if (setup.mode === 'tfjs') useDefaultAllocator();
   precision = setup.precision;
   training = await startTraining(setup);
   return { versions: { TensorFlow: info.tensorflow } };

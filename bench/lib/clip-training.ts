@@ -7,6 +7,7 @@ import { readSafetensors } from '../../src/safetensors.js';
 import { learningRate } from '../../src/train/optim/schedule.js';
 import { ClipTask } from '../../src/train/tasks/clip.js';
 import type { TrainingSetup } from './protocol.js';
+import { TfjsClip } from './tfjs-clip.js';
 
 export interface ClipTraining {
   /** Trains on the next batch. @returns its loss, before the update */
@@ -18,6 +19,17 @@ export async function startTraining(setup: TrainingSetup): Promise<ClipTraining>
   const { config, precision, optimizer, weightsFile } = setup;
   const { tensors } = await readSafetensors(weightsFile);
   const weights = Object.fromEntries(tensors) as Record<string, WeightTensor>;
+  const batchAt = readBatches(setup);
+  let done = 0;
+  if (setup.mode === 'tfjs') {
+    const clip = new TfjsClip(config, weights, optimizer);
+    return {
+      async step(): Promise<number> {
+        const { images, tokens, keys } = batchAt(done);
+        return clip.step(images, tokens, keys.length, learningRate({ kind: 'cosine', ...optimizer }, done++));
+      },
+    };
+  }
   const task = new ClipTask({
     config,
     precision,
@@ -27,8 +39,6 @@ export async function startTraining(setup: TrainingSetup): Promise<ClipTraining>
     evalBatchSize: 1,
     weights: clipParamsFromWeights(config, weights, weightsFile),
   });
-  const batchAt = readBatches(setup);
-  let done = 0;
   return {
     async step(): Promise<number> {
       const batch = batchAt(done);

@@ -21,8 +21,8 @@ export interface BatchFiles {
 export interface TrainingSetup {
   readonly config: ClipConfig;
   readonly precision: 'fp32' | 'bf16';
-  /** Ours: `compiled` or operation by operation; the peer: eager PyTorch or `torch.compile`. */
-  readonly mode: 'compiled' | 'eager';
+  /** Ours: `compiled`, operation by operation, or tfjs alone; the peer: eager PyTorch or `torch.compile`. */
+  readonly mode: 'compiled' | 'eager' | 'tfjs';
   readonly threads: number;
   readonly optimizer: {
     readonly lr: number;
