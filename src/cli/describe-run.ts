@@ -1,11 +1,11 @@
 /** What `--dry-run` prints. */
 import { formatBytes } from '../assets/index.js';
 import type { TrainConfig } from '../config/schema.js';
-import { openSource } from '../data/datasets/open.js';
 import { checkCacheBytes } from '../data/decoded-cache.js';
 import { validateMix } from '../data/mixing.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
+import { openTrainingData } from '../train/setup.js';
 import { resolveClipConfig } from '../train/tasks/clip-config.js';
 
 const count = (value: number): string => value.toLocaleString('en-US');
@@ -24,10 +24,7 @@ function flops(value: number): string {
  */
 export async function describeRun(config: TrainConfig): Promise<string> {
   const model = resolveClipConfig(config.model);
-  const source = await openSource(config.data.path, {
-    split: config.data.split,
-    ...(config.data.format === 'auto' ? {} : { format: config.data.format }),
-  });
+  const source = await openTrainingData(config);
   try {
     const mix = validateMix(config.data.captions, source.columns, source.path);
     const { batchSize } = config.train;
@@ -39,13 +36,15 @@ export async function describeRun(config: TrainConfig): Promise<string> {
     const tokens = (vision.imageSize / vision.patchSize) ** 2 + 1;
     // Backward costs twice the forward pass.
     const flopsPerSample = 3 * clipForwardFlops(model);
-    const block = (length: number, width: number, heads: number): number =>
+    const tower = (depth: number, length: number, width: number, heads: number): number => {
       // Kept for the backward pass in float32: norms' inputs, qkv, attention weights, hidden layer.
-      4 * (length * width * 14 + heads * length * length * 2);
+      const block = 4 * (length * width * 14 + heads * length * length * 2);
+      return config.train.remat ? depth * 4 * length * width + block : depth * block;
+    };
     const activations =
       batchSize *
-      (vision.depth * block(tokens, vision.width, vision.width / vision.headWidth) +
-        text.depth * block(text.contextLength, text.width, text.numHeads));
+      (tower(vision.depth, tokens, vision.width, vision.width / vision.headWidth) +
+        tower(text.depth, text.contextLength, text.width, text.numHeads));
     const rows: [string, string][] = [
       [
         'model',

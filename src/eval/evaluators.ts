@@ -151,23 +151,23 @@ export function meanRecall(
  */
 export class ZeroShotEvaluator {
   readonly name: string;
+  readonly figures: readonly string[];
   readonly #task: ZeroShotTask;
 
   constructor(name: string, task: ZeroShotTask) {
     this.name = name;
+    this.figures = ['top1', 'top5', 'chanceTop1', 'chanceTop5'].map((figure) => `${name}/${figure}`);
     this.#task = task;
   }
 
   async evaluate(model: EmbeddingModel): Promise<Record<string, number>> {
     const { top1, top5, chanceTop1, chanceTop5 } = await runZeroShot(model, this.#task);
-    return {
-      [`${this.name}/top1`]: top1,
-      [`${this.name}/top5`]: top5,
-      [`${this.name}/chanceTop1`]: chanceTop1,
-      [`${this.name}/chanceTop5`]: chanceTop5,
-    };
+    return named(this.figures, [top1, top5, chanceTop1, chanceTop5]);
   }
 }
+
+const named = (names: readonly string[], values: readonly number[]): Record<string, number> =>
+  Object.fromEntries(names.map((name, i) => [name, values[i] as number]));
 
 /**
  * Retrieval while training, means over the galleries. Its figures are `<name>/textToImageR1` and so on for
@@ -175,24 +175,26 @@ export class ZeroShotEvaluator {
  */
 export class RetrievalEvaluator {
   readonly name: string;
+  readonly figures: readonly string[];
   readonly #task: RetrievalTask;
 
   constructor(name: string, task: RetrievalTask) {
     this.name = name;
+    this.figures = DIRECTIONS.flatMap((direction) => {
+      const chance = `chance${direction.charAt(0).toUpperCase()}${direction.slice(1)}`;
+      return RECALL_KS.flatMap((k) => [`${name}/${direction}R${k}`, `${name}/${chance}R${k}`]);
+    });
     this.#task = task;
   }
 
   async evaluate(model: EmbeddingModel): Promise<Record<string, number>> {
     const galleries = await runRetrieval(model, this.#task);
-    const figures: Record<string, number> = {};
-    for (const direction of ['textToImage', 'imageToText'] as const) {
+    const values = DIRECTIONS.flatMap((direction) => {
       const { recallAt, chanceAt } = meanRecall(galleries, direction);
-      const chanceName = `chance${direction.charAt(0).toUpperCase()}${direction.slice(1)}`;
-      for (const k of RECALL_KS) {
-        figures[`${this.name}/${direction}R${k}`] = recallAt[k] as number;
-        figures[`${this.name}/${chanceName}R${k}`] = chanceAt[k] as number;
-      }
-    }
-    return figures;
+      return RECALL_KS.flatMap((k) => [recallAt[k] as number, chanceAt[k] as number]);
+    });
+    return named(this.figures, values);
   }
 }
+
+const DIRECTIONS = ['textToImage', 'imageToText'] as const;

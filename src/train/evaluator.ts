@@ -3,6 +3,8 @@ import type { EmbeddingModel } from '../models/embedding-model.js';
 
 export interface Evaluator {
   readonly name: string;
-  /** Figures by name, such as `zeroShot/top1`. */
+  /** The names of its figures, such as `val/zeroShot/label/top1`. */
+  readonly figures: readonly string[];
+  /** The figures by name. */
   evaluate(model: EmbeddingModel): Promise<Record<string, number>>;
 }

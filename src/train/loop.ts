@@ -53,7 +53,8 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
   let samplesSeen = options.start?.samplesSeen ?? 0;
   let skipped = options.start?.skipped ?? 0;
   let noCaption = options.start?.noCaption ?? 0;
-  let best = options.start?.best;
+  // keepBest may have changed since: what another figure was says nothing of this one.
+  let best = options.start?.best?.metric === options.keepBest ? options.start?.best : undefined;
   let evaluation: Record<string, number> = {};
   let checkpoint: string | undefined;
 

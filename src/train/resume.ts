@@ -23,6 +23,7 @@ const FREE = [
   'data.cacheMiB',
   'data.maxSkipRatio',
   'train.logEvery',
+  'train.remat',
 ];
 
 /**
@@ -45,12 +46,14 @@ export async function findStart(
     inform(`No checkpoint in ${paths.directory}: starting at step 0.`);
     return undefined;
   }
-  if (isOwn(paths, start.directory)) await requireSameConfig(paths, config, start.directory);
+  const own = isOwn(paths, start.directory);
+  if (own) await requireSameConfig(paths, config, start.directory);
   requireSameSeed(config, start);
   inform(
     `Going on from ${basename(start.directory)}, ${start.state.samplesSeen.toLocaleString('en-US')} samples seen.`,
   );
-  return start;
+  // The best checkpoint of another run is not here, and would keep this one from having its own.
+  return own ? start : { ...start, state: { ...start.state, best: undefined } };
 }
 
 const isOwn = (paths: RunPaths, directory: string): boolean =>

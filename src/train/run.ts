@@ -1,10 +1,12 @@
 /** A whole training run from a configuration: folder, engine, data, model, loop. */
 import { dumpConfig } from '../config/load.js';
+import { didYouMean } from '../config/nearest.js';
 import type { TrainConfig } from '../config/schema.js';
 import type { DecodedCache } from '../data/decoded-cache.js';
 import { createLoader, type Loader } from '../data/loader.js';
 import type { Source } from '../data/sources/source.js';
 import { engineInfo } from '../engine/index.js';
+import { ConfigError } from '../errors.js';
 import type { ClipConfig } from '../models/clip/index.js';
 import { writeFileAtomically } from '../safetensors.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -20,7 +22,10 @@ import { resolveClipConfig } from './tasks/clip-config.js';
 export interface TrainOptions {
   /** `auto` continues from the newest whole checkpoint if there is one; `none` starts; else a checkpoint's path. */
   readonly resume?: string;
-  /** Makes the evaluations of the run; called once data and model have been found to be right. */
+  /**
+   * Makes the evaluations of the run; called once data and model have been found to be right. Without it nothing
+   * is evaluated and no best checkpoint kept, whatever the configuration says.
+   */
   readonly evaluators?: () => Promise<readonly Evaluator[]>;
   /** Told of what the user should know. */
   readonly inform?: (message: string) => void;
@@ -100,6 +105,7 @@ async function trainIn(
       ...(checkpoint ? { resumeFrom: checkpoint.state.loader } : {}),
     });
     const evaluators = (await options.evaluators?.()) ?? [];
+    requireFigure(config.checkpoint.keepBest, evaluators);
     // Only now is all known to fit: a run that is refused leaves nothing that would be in the way of the mended one.
     await writeFileAtomically(paths.config, dumpConfig(config));
     await writeVersions(paths, engineInfo(), training.seed);
@@ -135,4 +141,14 @@ async function trainIn(
     task.dispose();
     logger?.close();
   }
+}
+
+/** A misspelt figure would never come up, and no checkpoint would be kept for it. */
+function requireFigure(keepBest: string | null, evaluators: readonly Evaluator[]): void {
+  const figures = evaluators.flatMap((evaluator) => evaluator.figures);
+  if (keepBest === null || figures.length === 0 || figures.includes(keepBest)) return;
+  throw new ConfigError(
+    `checkpoint.keepBest is '${keepBest}', which no evaluation of this run measures` +
+      `${didYouMean(keepBest, figures) || '.'} They measure ${figures.join(', ')}.`,
+  );
 }

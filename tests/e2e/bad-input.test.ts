@@ -125,6 +125,17 @@ describe('a configuration', () => {
     expectRefusal(await train(...large), 2, expected);
     expect(existsSync(join(runDir('large'), 'config.yaml'))).toBe(false);
   });
+
+  it('that keeps the best checkpoint by a figure which nothing measures', async () => {
+    expectRefusal(
+      await train(
+        ...set('run.name=best', 'eval.retrieval=true', 'checkpoint.keepBest=val/retrieval/textToImagR1'),
+      ),
+      2,
+      /keepBest is 'val\/retrieval\/textToImagR1'.*did you mean 'val\/retrieval\/textToImageR1'/,
+    );
+    expect(existsSync(join(runDir('best'), 'config.yaml'))).toBe(false);
+  });
 });
 
 describe('a data set', () => {
@@ -158,11 +169,13 @@ describe('a data set', () => {
   });
 
   it('too small for one batch', async () => {
-    expectRefusal(
-      await train(...set('train.batchSize=4096')),
-      2,
-      /train\.batchSize is 4096.*only \d+ samples/,
-    );
+    for (const dryRun of [[], ['--dry-run']]) {
+      expectRefusal(
+        await train(...set('train.batchSize=4096'), ...dryRun),
+        2,
+        /train\.batchSize is 4096.*only \d+ samples/,
+      );
+    }
   });
 
   it('whose shard was cut off', async () => {

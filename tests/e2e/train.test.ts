@@ -49,7 +49,7 @@ describe('capstan train --dry-run', () => {
       /^image tower +\[8, 32, 32, 3\] → 5 tokens × 16, depth 1 → \[8, 16\]$/m,
       /^text tower +\[8, 16\] → 16 tokens × 16, depth 1 → \[8, 16\]$/m,
       /^memory +[\d.]+ MiB parameters, gradients and moments; about [\d.]+ KiB activations$/m,
-      /^compute +[\d.]+ [MGT]FLOP a sample, [\d.]+ [GT]FLOP a step, [\d.]+ [GTP]FLOP in all$/m,
+      /^compute +[\d.]+ [kMG]FLOP a sample, [\d.]+ [MGT]FLOP a step, [\d.]+ [MGTP]FLOP in all$/m,
       /^data +.*data, split train: \d+ samples$/m,
       /^captions +alt 25\.0%, ssc 75\.0%$/m,
       /^run +20 steps of 8 = 160 samples, [\d.]+ epochs, fp32$/m,
@@ -58,6 +58,16 @@ describe('capstan train --dry-run', () => {
       expect(dry.stdout).toMatch(line);
     }
     expect((await readdir(root)).sort()).toEqual(['data', 'tiny.yaml']);
+  });
+
+  it('expects less memory where blocks are computed again', async () => {
+    const activations = async (remat: boolean): Promise<number> => {
+      const deep = set('model.vision.depth=4', 'model.text.depth=4', `train.remat=${remat}`);
+      const { stdout } = await capstan('train', config, ...deep, '--dry-run');
+      return Number(/about ([\d.]+) KiB activations/.exec(stdout)?.[1]);
+    };
+    // Of a block's values one in 14 is its input, attention's weights not counted; one block is whole.
+    expect((await activations(true)) / (await activations(false))).toBeCloseTo(1 / 14 + 1 / 4, 1);
   });
 });
 

@@ -83,7 +83,10 @@ describe('runZeroShot', () => {
   });
 
   it('reports numbers under its name while training', async () => {
-    expect(await new ZeroShotEvaluator('val/zeroShot/label', task).evaluate(oracle())).toEqual({
+    const evaluator = new ZeroShotEvaluator('val/zeroShot/label', task);
+    const figures = await evaluator.evaluate(oracle());
+    expect(Object.keys(figures)).toEqual(evaluator.figures);
+    expect(figures).toEqual({
       'val/zeroShot/label/top1': 0.8,
       'val/zeroShot/label/top5': 1,
       'val/zeroShot/label/chanceTop1': expect.closeTo(1 / 3, 12) as number,
@@ -119,7 +122,10 @@ describe('runRetrieval', () => {
     expect(recallAt[1]).toBeCloseTo((1 + 1 / 3) / 2, 12);
     expect(chanceAt[1]).toBeCloseTo((1 / 3 + 1 / 2) / 2, 12);
     expect(numQueries).toBe(7);
-    const numbers = await new RetrievalEvaluator('retrieval', task).evaluate(oracle());
+    const evaluator = new RetrievalEvaluator('retrieval', task);
+    const numbers = await evaluator.evaluate(oracle());
+    expect(Object.keys(numbers)).toEqual(evaluator.figures);
+    expect(evaluator.figures).toContain('retrieval/chanceImageToTextR10');
     expect(numbers['retrieval/textToImageR1']).toBeCloseTo(2 / 3, 12);
     expect(numbers['retrieval/chanceTextToImageR1']).toBeCloseTo(5 / 12, 12);
     expect(numbers['retrieval/imageToTextR1']).toBe(0.5);

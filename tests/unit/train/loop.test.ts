@@ -78,6 +78,7 @@ const peaked = (peak: number): Evaluator => {
   let call = 0;
   return {
     name: 'peaked',
+    figures: ['val/top1'],
     evaluate: async () => {
       call++;
       return { 'val/top1': 1 - Math.abs(call - peak) / 10 };
@@ -218,6 +219,23 @@ describe('runLoop', () => {
     ]);
     const { state } = await loadCheckpoint(result.checkpoint as string);
     expect(state.best).toEqual({ metric: 'val/top1', value: 1, step: 6 });
+  });
+
+  it('takes the best anew when another figure is to decide', async () => {
+    const options = {
+      evalEvery: 3,
+      evaluators: [{ ...peaked(2), evaluate: async () => ({ high: 5, low: 1 }) }],
+    };
+    const controller = new AbortController();
+    await run({
+      ...options,
+      keepBest: 'high',
+      task: new StoppingTask(controller, 4),
+      signal: controller.signal,
+    });
+    const { checkpoint } = await run({ ...options, keepBest: 'low' });
+    const { state } = await loadCheckpoint(checkpoint as string);
+    expect(state.best).toEqual({ metric: 'low', value: 1, step: 6 });
   });
 });
 
