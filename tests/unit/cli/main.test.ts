@@ -21,7 +21,7 @@ function capstan(args: string[], env: Record<string, string> = {}) {
 describe('capstan', () => {
   it('has the commands, and the version of the package', () => {
     const names = createProgram().commands.map((command) => command.name());
-    expect(names).toEqual(['quickstart', 'data', 'train', 'eval', 'report', 'doctor']);
+    expect(names).toEqual(['quickstart', 'data', 'train', 'eval', 'profile', 'report', 'doctor']);
     expect(createProgram().version()).toBe(packageJson.version);
   });
 
