@@ -64,6 +64,7 @@ export {
   ShapeError,
 } from './errors.js';
 // Evaluation
+export { inLoopEvaluators } from './eval/in-loop.js';
 export {
   buildClassEmbeddings,
   type Confusion,

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
+import { loadTokenize } from '../eval/in-loop.js';
 import {
   type EvalOutcome,
   type EvalSplit,
@@ -9,9 +10,8 @@ import {
   evalZeroShot,
   type Tokenize,
 } from '../eval/index.js';
+import { readEvalSplit } from '../eval/read-split.js';
 import { type LoadedClip, loadClip } from '../train/load-clip.js';
-import { readEvalSplit } from './eval-split.js';
-import { loadTokenize } from './evaluators.js';
 
 export interface EvaluateOptions {
   readonly checkpoint?: 'latest' | 'best' | number;

@@ -4,6 +4,18 @@ import { CapstanError, ConfigError } from '../errors.js';
 /** Exit codes: 2 for a wrong configuration, 1 for other errors thrown on purpose, 70 for bugs. */
 export const EXIT = { config: 2, expected: 1, bug: 70 } as const;
 
+/** What the user can do about what a file system refuses, by Node's code. */
+const SYSTEM_CURES: Readonly<Record<string, string>> = {
+  ENOSPC: 'The disk is full: make room, or choose another place.',
+  EDQUOT: 'The quota is used up: make room, or choose another place.',
+  EROFS: 'The file system is read-only: choose another place.',
+  EACCES: 'Give this user the right, or choose another place.',
+  EPERM: 'Give this user the right, or choose another place.',
+  ENOENT: 'Make the directory, or choose another place; one on a read-only file system cannot be made.',
+  ENOTDIR: 'A part of the path is a file: choose another place.',
+  EISDIR: 'It is a directory: choose another place.',
+};
+
 /**
  * @param debug whether errors thrown on purpose show their stack and cause, too
  */
@@ -14,6 +26,10 @@ export function describeFailure(
   if (error instanceof CapstanError) {
     const exitCode = error instanceof ConfigError ? EXIT.config : EXIT.expected;
     return { text: debug ? fullText(error) : `error: ${error.message}`, exitCode };
+  }
+  const cure = SYSTEM_CURES[(error as NodeJS.ErrnoException | undefined)?.code ?? ''];
+  if (error instanceof Error && cure !== undefined && !debug) {
+    return { text: `error: The system refused: ${error.message}. ${cure}`, exitCode: EXIT.expected };
   }
   return {
     text: `${fullText(error)}\nThis is a bug in capstan. Please report it with the lines above and what you ran.`,

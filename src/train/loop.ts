@@ -122,7 +122,15 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
     });
     const last = step === schedule.totalSteps;
     const due = (every: number | null): boolean => every !== null && every > 0 && step % every === 0;
-    if (options.evaluators.length > 0 && (due(options.evalEvery) || last)) await evaluate();
+    if (options.evaluators.length > 0 && (due(options.evalEvery) || last)) {
+      try {
+        await evaluate();
+      } catch (error) {
+        // What was learnt so far is not lost by what is asked of it.
+        await save(batch, { loss, gradNorm });
+        throw error;
+      }
+    }
     if (due(options.checkpointEvery) || last || signal?.aborted || best?.step === step) {
       await save(batch, { loss, gradNorm });
     }

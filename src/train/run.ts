@@ -57,6 +57,12 @@ export function totalSteps(config: TrainConfig, numRows: number): number {
 export async function train(config: TrainConfig, options: TrainOptions = {}): Promise<TrainResult> {
   const inform = options.inform ?? (() => {});
   const resume = options.resume ?? 'none';
+  if ((config.eval.retrieval || config.eval.zeroShot.length > 0) && options.evaluators === undefined) {
+    throw new ConfigError(
+      'The configuration asks for evaluations, but train() was given no evaluators: pass ' +
+        'evaluators: () => inLoopEvaluators(config), or take eval.zeroShot and eval.retrieval out.',
+    );
+  }
   const model = resolveClipConfig(config.model);
   const source = await openTrainingData(config);
   const paths = runPaths(`${config.run.dir}/${config.run.name}`);

@@ -33,7 +33,7 @@ export function registerTrain(program: Command): void {
         return;
       }
       const { train } = await import('../../train/run.js');
-      const { inLoopEvaluators } = await import('../evaluators.js');
+      const { inLoopEvaluators } = await import('../../eval/in-loop.js');
       const signals = abortOnSignals();
       try {
         const result = await train(config, {

@@ -11,13 +11,13 @@ import { DecodedCache } from '../../data/decoded-cache.js';
 import { type DoctorReport, examine } from '../../engine/doctor.js';
 import { findLibrary } from '../../engine/library.js';
 import { ConfigError, EngineError } from '../../errors.js';
+import { inLoopEvaluators } from '../../eval/in-loop.js';
 import { readRun } from '../../report/index.js';
 import { newestCheckpoint } from '../../train/checkpoint.js';
 import { train } from '../../train/run.js';
 import { runPaths } from '../../train/run-folder.js';
 import { openTrainingData } from '../../train/setup.js';
 import { RunEvaluation } from '../evaluate-run.js';
-import { inLoopEvaluators } from '../evaluators.js';
 import type { PhaseResult } from './phases.js';
 import type { MachineFacts, QuickstartWork } from './quickstart.js';
 

@@ -20,6 +20,13 @@ describe('describeFailure', () => {
     expect(exitCode).toBe(1);
   });
 
+  it.each(['ENOSPC', 'EROFS', 'EACCES', 'ENOENT'])('says what to do about %s', (code) => {
+    const error = Object.assign(new Error(`${code}: refused, mkdir 'x'`), { code });
+    const { text, exitCode } = describeFailure(error, false);
+    expect(text).toMatch(new RegExp(`^error: The system refused: ${code}: refused, mkdir 'x'\\. .*place`));
+    expect(exitCode).toBe(1);
+  });
+
   it('calls anything else a bug, with its stack', () => {
     const { text, exitCode } = describeFailure(new TypeError('x is not a function'), false);
     expect(text).toMatch(/^TypeError: x is not a function\n {4}at .*\nThis is a bug in capstan\./s);

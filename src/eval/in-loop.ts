@@ -8,9 +8,8 @@ import {
   RetrievalEvaluator,
   type Tokenize,
   ZeroShotEvaluator,
-} from '../eval/index.js';
-import type { Evaluator } from '../train/evaluator.js';
-import { readEvalSplit } from './eval-split.js';
+} from './index.js';
+import { readEvalSplit } from './read-split.js';
 
 /** CLIP's tokenizer as evaluations take it. @throws AssetError if the merges cannot be had */
 export async function loadTokenize(): Promise<Tokenize> {
@@ -23,7 +22,9 @@ export async function loadTokenize(): Promise<Tokenize> {
  *
  * @throws ConfigError or DataError if the split cannot be read or lacks a column; AssetError
  */
-export async function inLoopEvaluators(config: TrainConfig): Promise<Evaluator[]> {
+export async function inLoopEvaluators(
+  config: TrainConfig,
+): Promise<(ZeroShotEvaluator | RetrievalEvaluator)[]> {
   const { split: splitName, zeroShot, retrieval, maxImages } = config.eval;
   if (zeroShot.length === 0 && !retrieval) return [];
   const split = await readEvalSplit(config.data.path, {
@@ -33,7 +34,7 @@ export async function inLoopEvaluators(config: TrainConfig): Promise<Evaluator[]
   });
   const tokenize = await loadTokenize();
   const images = { keys: split.keys, readPixels: split.readPixels.bind(split), tokenize };
-  const evaluators: Evaluator[] = [];
+  const evaluators: (ZeroShotEvaluator | RetrievalEvaluator)[] = [];
   for (const { classes, templates } of zeroShot) {
     const name = `${splitName}/zeroShot/${typeof classes === 'string' ? classes : 'classes'}`;
     const labels = typeof classes === 'string' ? split.classLabels(classes) : split.column('label');

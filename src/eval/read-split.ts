@@ -2,7 +2,7 @@
 import { type OpenOptions, openSource } from '../data/datasets/open.js';
 import { type Row, sampleKey } from '../data/schema.js';
 import { DataError } from '../errors.js';
-import { type EvalRow, EvalSplit } from '../eval/index.js';
+import { type EvalRow, EvalSplit } from './index.js';
 
 /** Column of the captions that retrieval uses: several sentences about each image. */
 const CAPTIONS_COLUMN = 'captions';
