@@ -34,7 +34,8 @@ export function registerProfile(program: Command): void {
       print(
         `A step takes ${stepMs.toFixed(1)} ms, of which ${dataWaitMs.toFixed(1)} ms wait for data (medians of ` +
           `${flags.steps}). Its intermediate values take up to ${formatBytes(peakBytes)}.\n` +
-          `Run one after the other, its ${total.count} operations take ${total.milliseconds.toFixed(1)} ms:\n`,
+          `Run one after the other, its ${total.count} operations take ${total.milliseconds.toFixed(1)} ms ` +
+          '(the fastest of some passes):\n',
       );
       print(table('kind', [...kinds, total]));
       print(`\n${table('operation', withRest(operations, flags.top, total))}`);
