@@ -198,6 +198,20 @@ describe('runLoop', () => {
     expect(basename(result.checkpoint as string)).toBe('step-00000003');
   });
 
+  it('keeps what was learnt when an evaluation fails', async () => {
+    const failing: Evaluator = {
+      name: 'val',
+      figures: [],
+      evaluate: async () => {
+        throw new Error('an image is cut off');
+      },
+    };
+    await expect(run({ evaluators: [failing], evalEvery: 3, checkpointEvery: 100 })).rejects.toThrow(
+      'cut off',
+    );
+    expect((await newestCheckpoint(join(root, 'checkpoints'), () => {}))?.state.step).toBe(3);
+  });
+
   it('evaluates when it is due and at the end, and keeps the best', async () => {
     const result = await run({
       evalEvery: 3,
