@@ -4,7 +4,7 @@
  * no harm, and only while it runs, so that a suspended machine does none either.
  */
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, readFile, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, open, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -52,7 +52,8 @@ export async function takeLock(path: string, options: LockOptions = {}): Promise
     clearInterval(heartbeat);
     await file.close();
     // If someone took the lock over while this process was suspended, theirs must stay.
-    if ((await readOwner(path))?.token === mine.token) await unlink(path).catch(() => undefined);
+    const left = await look(path).catch(() => undefined);
+    if (left?.owner?.token === mine.token) await unlink(path).catch(() => undefined);
   };
 }
 
@@ -68,19 +69,20 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
 
 async function acquire(path: string, mine: Owner, options: LockOptions): Promise<FileHandle> {
   let announced = false;
-  let seen: string | undefined;
+  let seen: Look | undefined;
   let silentMs = 0;
   let polledAt = performance.now();
   for (;;) {
     const file = await tryCreate(path, mine);
     if (file) return file;
     options.signal?.throwIfAborted();
-    const owner = await readOwner(path);
-    const touched = await stat(path).catch(() => undefined);
-    if (touched === undefined) continue;
+    const found = await look(path);
+    if (found === undefined) continue;
+    const { owner } = found;
     const life = owner === undefined ? 'dead' : presumption(owner, mine);
-    const state = `${owner?.token} ${touched.mtimeMs}`;
-    if (owner && options.refusal && (life === 'alive' || (seen !== undefined && state !== seen))) {
+    const sameOwner = seen !== undefined && seen.owner?.token === owner?.token;
+    const untouched = sameOwner && seen?.mtimeMs === found.mtimeMs;
+    if (owner && options.refusal && (life === 'alive' || (sameOwner && !untouched))) {
       throw options.refusal(owner);
     }
     if (owner && !announced) {
@@ -89,9 +91,9 @@ async function acquire(path: string, mine: Owner, options: LockOptions): Promise
     }
     const now = performance.now();
     // A poll that came late says nothing of the time that it is late.
-    silentMs = state === seen ? silentMs + Math.min(now - polledAt, 2 * POLL_MS) : 0;
+    silentMs = untouched ? silentMs + Math.min(now - polledAt, 2 * POLL_MS) : 0;
     polledAt = now;
-    seen = state;
+    seen = found;
     if (silentMs > (life === 'dead' ? DEAD_AFTER_MS : SILENT_AFTER_MS)) {
       await removeStale(path, owner?.token, mine);
       continue;
@@ -123,7 +125,7 @@ async function removeStale(path: string, token: string | undefined, mine: Owner)
     return;
   }
   try {
-    if ((await readOwner(path))?.token === token) await unlink(path).catch(() => undefined);
+    if ((await look(path))?.owner?.token === token) await unlink(path).catch(() => undefined);
   } finally {
     await file.close();
     await unlink(guard).catch(() => undefined);
@@ -149,11 +151,34 @@ async function tryCreate(path: string, owner: Owner): Promise<FileHandle | undef
   return file;
 }
 
-/** The owner written in the lock; undefined when it is gone or not yet written. */
-async function readOwner(path: string): Promise<Owner | undefined> {
+/** A lock as it was at one moment. */
+interface Look {
+  /** Undefined if it was not yet written. */
+  readonly owner: Owner | undefined;
+  readonly mtimeMs: number;
+}
+
+/** Undefined if there is no lock. */
+async function look(path: string): Promise<Look | undefined> {
+  let file: FileHandle;
   try {
-    const owner = JSON.parse(await readFile(path, 'utf8')) as Partial<Owner> | null;
-    return owner && typeof owner.pid === 'number' ? (owner as Owner) : undefined;
+    file = await open(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const { mtimeMs } = await file.stat();
+    return { owner: parseOwner(await file.readFile('utf8')), mtimeMs };
+  } finally {
+    await file.close();
+  }
+}
+
+function parseOwner(text: string): Owner | undefined {
+  try {
+    const owner = JSON.parse(text) as Partial<Owner> | null;
+    return typeof owner?.pid === 'number' ? (owner as Owner) : undefined;
   } catch {
     return undefined;
   }

@@ -21,8 +21,18 @@ export async function makeDirectory(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true });
   } catch (error) {
+    // On a read-only file system, Node says of a directory that it could not make that it is not there.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw notWritable(directory, error);
     throw describeFileError(error, directory);
   }
+}
+
+function notWritable(path: string, cause: unknown): AssetError {
+  const { code } = cause as NodeJS.ErrnoException;
+  return new AssetError(
+    `Cannot write ${path} (${code}). Make it writable, or set CAPSTAN_CACHE to a directory that is.`,
+    { cause },
+  );
 }
 
 /** Bytes that the user may still write to the file system of `directory`, which exists. */
@@ -52,10 +62,7 @@ export function describeFileError(error: unknown, path: string): Error {
     );
   }
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR') {
-    return new AssetError(
-      `Cannot write ${path} (${code}). Make it writable, or set CAPSTAN_CACHE to a directory that is.`,
-      { cause: error },
-    );
+    return notWritable(path, error);
   }
   return error instanceof Error ? error : new Error(String(error));
 }

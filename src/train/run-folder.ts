@@ -1,6 +1,6 @@
 /** A run's folder: what it holds, and who may write into it. */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -98,9 +98,12 @@ export async function writeVersions(paths: RunPaths, engine: EngineInfo, seed: n
 
 async function gitCommit(): Promise<string | null> {
   try {
-    const here = new URL('.', import.meta.url);
-    const { stdout } = await promisify(execFile)('git', ['rev-parse', 'HEAD'], { cwd: here, timeout: 5000 });
-    return stdout.trim();
+    const root = await realpath(new URL('../../', import.meta.url));
+    const ask = ['rev-parse', '--show-toplevel', 'HEAD'];
+    const { stdout } = await promisify(execFile)('git', ask, { cwd: root, timeout: 5000 });
+    const [top, commit] = stdout.trim().split('\n');
+    // Installed as a dependency, it lies in a repository of the user's, whose commits are none of ours.
+    return top !== undefined && (await realpath(top)) === root ? (commit ?? null) : null;
   } catch {
     return null;
   }

@@ -2,6 +2,7 @@ import { utimesSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EngineInfo } from '../../../src/engine/index.js';
 import { ConfigError } from '../../../src/errors.js';
@@ -51,14 +52,25 @@ describe('claimRunFolder', () => {
   });
 
   it('goes to one of those that find the lock of a killed process, and is refused to the others', async () => {
-    await mkdir(paths.directory, { recursive: true });
-    await writeFile(paths.lock, JSON.stringify({ pid: NO_PROCESS, host: hostname(), token: 'old' }));
-    const claims = await Promise.allSettled(Array.from({ length: 20 }, () => claimRunFolder(paths, true)));
-    const refused = claims.filter((claim) => claim.status === 'rejected');
-    expect(refused).toHaveLength(19);
-    for (const { reason } of refused) expect(String(reason)).toMatch(`Process ${process.pid} on`);
-    for (const claim of claims) if (claim.status === 'fulfilled') await claim.value();
-    expect(await readdir(paths.directory)).toEqual([]);
+    const old = JSON.stringify({ pid: NO_PROCESS, host: hostname(), token: 'old' });
+    /** Claims that come a little after one another, so that one may find what another has just written. */
+    const contest = async (name: string): Promise<void> => {
+      const own = runPaths(join(root, name));
+      await mkdir(own.directory);
+      await writeFile(own.lock, old);
+      const claims = await Promise.allSettled(
+        Array.from({ length: 6 }, async (_, i) => {
+          for (let tick = 0; tick < i; tick++) await nextTurn();
+          return claimRunFolder(own, true);
+        }),
+      );
+      const refused = claims.filter((claim) => claim.status === 'rejected');
+      expect(refused).toHaveLength(5);
+      for (const { reason } of refused) expect(String(reason)).toMatch(`Process ${process.pid} on`);
+      for (const claim of claims) if (claim.status === 'fulfilled') await claim.value();
+      expect(await readdir(own.directory)).toEqual([]);
+    };
+    await Promise.all(Array.from({ length: 40 }, (_, i) => contest(`run-${i}`)));
   });
 
   it("is refused while another machine's process, which cannot be seen, touches the lock", async () => {
