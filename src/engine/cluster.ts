@@ -18,6 +18,7 @@ import {
   type Program,
   READ_VARIABLE,
   type Value,
+  VIEW_OPS,
 } from './ir.js';
 
 /** Element by element, cheap to compute again. */
@@ -40,7 +41,7 @@ const fusible = new Set([
 ]);
 
 /** Moves no data in TensorFlow, so alone it needs no compiled function. */
-const free = new Set(['Reshape', 'ExpandDims', 'Squeeze', 'Const', 'Identity']);
+const free = new Set([...VIEW_OPS, 'Const']);
 
 /** Larger constants are handed to a cluster instead of being compiled into it. */
 const MAX_INLINE_CONSTANT_BYTES = 4096;

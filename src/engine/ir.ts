@@ -40,6 +40,9 @@ export const INPUT = 'Input';
 export const READ_VARIABLE = 'ReadVariable';
 export const ASSIGN_VARIABLE = 'AssignVariable';
 
+/** Operations that give their input another shape or name, and share its memory. */
+export const VIEW_OPS: ReadonlySet<string> = new Set(['Reshape', 'ExpandDims', 'Squeeze', 'Identity']);
+
 /** One operation. */
 export class Node {
   readonly outputs: Value[] = [];

@@ -1,8 +1,5 @@
 /** How much memory a program's intermediate values take. */
-import { INPUT, type Program, READ_VARIABLE, type Value } from './ir.js';
-
-/** Give their input another shape or name, and share its memory. */
-const views = new Set(['Reshape', 'ExpandDims', 'Squeeze', 'Identity']);
+import { INPUT, type Program, READ_VARIABLE, type Value, VIEW_OPS } from './ir.js';
 
 /** Have memory of their own, or none, whatever the program does. */
 const held = new Set([INPUT, READ_VARIABLE, 'Const']);
@@ -10,7 +7,7 @@ const held = new Set([INPUT, READ_VARIABLE, 'Const']);
 /** The value whose memory this one is. */
 function owner(value: Value): Value {
   let at = value;
-  while (views.has(at.node.op)) at = at.node.inputs[0] as Value;
+  while (VIEW_OPS.has(at.node.op)) at = at.node.inputs[0] as Value;
   return at;
 }
 
@@ -33,7 +30,7 @@ export function peakBytes(program: Program): number {
   let alive = 0;
   let peak = 0;
   nodes.forEach((node, at) => {
-    if (!held.has(node.op) && !views.has(node.op)) for (const { bytes } of node.outputs) alive += bytes;
+    if (!held.has(node.op) && !VIEW_OPS.has(node.op)) for (const { bytes } of node.outputs) alive += bytes;
     peak = Math.max(peak, alive);
     alive -= freed[at] as number;
   });

@@ -6,7 +6,15 @@ import type { TFEOpAttr } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import { AttrKind, type TensorMetadata } from './binding.js';
 import { DType, sizeOf } from './dtypes.js';
 import { clusterFunction } from './emit.js';
-import { ASSIGN_VARIABLE, INPUT, type Node, type Program, READ_VARIABLE, type Value } from './ir.js';
+import {
+  ASSIGN_VARIABLE,
+  INPUT,
+  type Node,
+  type Program,
+  READ_VARIABLE,
+  type Value,
+  VIEW_OPS,
+} from './ir.js';
 import { ProtoWriter } from './proto.js';
 import { session } from './session.js';
 import type { Variable } from './variables.js';
@@ -28,7 +36,7 @@ export interface OpTiming {
 }
 
 /** Change nothing but shape or type, and tell little of what a cluster does. */
-const plain = new Set(['Reshape', 'ExpandDims', 'Squeeze', 'Identity', 'Cast']);
+const plain = new Set([...VIEW_OPS, 'Cast']);
 const MAX_LABEL_NAMES = 8;
 
 /**

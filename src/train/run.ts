@@ -23,8 +23,8 @@ export interface TrainOptions {
   /** `auto` continues from the newest whole checkpoint if there is one; `none` starts; else a checkpoint's path. */
   readonly resume?: string;
   /**
-   * Makes the evaluations of the run; called once data and model have been found to be right. Without it nothing
-   * is evaluated and no best checkpoint kept, whatever the configuration says.
+   * Makes the evaluations of the run; called once data and model have been found to be right. A configuration
+   * that asks for evaluations is refused without it; `inLoopEvaluators` makes those that it asks for.
    */
   readonly evaluators?: () => Promise<readonly Evaluator[]>;
   /** Told of what the user should know. */

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ConfigError } from '../../errors.js';
+import { isAlive } from '../../lock.js';
 import { MANIFEST_NAME } from './manifest.js';
 
 /**
@@ -102,15 +103,6 @@ async function abandoned(target: string): Promise<string[]> {
       return ![...underWay].some((directory) => join(parent, name).startsWith(directory));
     })
     .map((name) => join(parent, name));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 async function syncToDisk(path: string): Promise<void> {

@@ -122,8 +122,8 @@ export function trainPixels(
 }
 
 /**
- * The training transform: a random box of 0.9 to 1 of the area (`cropScale` changes that) and an aspect ratio of 3/4 to 4/3, resized to
- * `size` by `size` (bicubic). No flip, no colour jitter. The box depends on `random` and the image's size only.
+ * The training transform: a random box of 0.9 to 1 of the area (`cropScale` changes that) and an aspect ratio of
+ * 3/4 to 4/3, resized to `size` by `size` (bicubic). No flip, no colour jitter. The box depends on `random` and the image's size only.
  *
  * @returns `size * size * 3` bytes, H W C, RGB.
  * @throws DataError, see {@link decodeImage}.
