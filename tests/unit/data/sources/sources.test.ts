@@ -212,15 +212,17 @@ describe('nested values', () => {
   });
 
   it('are plain objects, in Arrow as in memory', async () => {
+    const turn = new Struct([new Field('from', new Utf8(), true), new Field('value', new Utf8(), true)]);
+    const type = new List(new Field('item', turn, true));
     const turns = [
       { from: 'human', value: '<image>' },
       { from: 'gpt', value: 'A cat.' },
     ];
     await writeFile(
       at('talk.arrow'),
-      RecordBatchStreamWriter.writeAll(new Table({ turns: vectorFromArray([turns, null]) })).toUint8Array(
-        true,
-      ),
+      RecordBatchStreamWriter.writeAll(
+        new Table({ turns: vectorFromArray([turns, null], type) }),
+      ).toUint8Array(true),
     );
     expect(await (await openSource(at('talk.arrow'))).readColumn('turns')).toEqual([turns, null]);
     expect(toValue({ bytes: null, path: 'a.jpg' })).toBe('a.jpg');
