@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
+import type { ShardFormat } from '../data/schema.js';
 import { loadTokenize } from '../eval/in-loop.js';
 import {
   type EvalOutcome,
@@ -57,7 +58,7 @@ export class RunEvaluation {
     const ownFormat = options.data === undefined && config.data.format !== 'auto';
     const split = await readEvalSplit(data, {
       split: options.split,
-      ...(ownFormat ? { format: config.data.format as 'arrow' | 'parquet' } : {}),
+      ...(ownFormat ? { format: config.data.format as ShardFormat } : {}),
     });
     const model = await loadClip(runDir, {
       checkpoint: options.checkpoint ?? 'latest',
