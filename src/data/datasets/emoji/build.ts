@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { ConfigError } from '../../../errors.js';
 import { type Row, splits } from '../../schema.js';
 import { writeArrow, writeParquet } from '../../sources/writers.js';
-import type { ManifestShard } from '../manifest.js';
 import { MANIFEST_NAME, type Manifest, type ManifestShard } from '../manifest.js';
 import { describeFile, replaceDirectory, writeJson } from '../publish.js';
 import { type Concept, loadConcepts, readPackage } from './concepts.js';
