@@ -1,29 +1,17 @@
 /** Files of JSON, separated values and tar read as Python's json, csv and webdataset read them. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { openSource } from '../../src/data/datasets/open.js';
 import type { Row, Value } from '../../src/data/schema.js';
+import { useCacheDirectory } from '../support/cache-directory.js';
 
 const data = join(import.meta.dirname, 'data');
 const { files } = JSON.parse(await readFile(join(data, 'records.json'), 'utf8')) as {
   files: Record<string, Record<string, unknown>[]>;
 };
 
-let cache: string;
-const before = process.env.CAPSTAN_CACHE;
-
-beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'capstan-records-'));
-  process.env.CAPSTAN_CACHE = cache;
-});
-
-afterAll(async () => {
-  if (before === undefined) delete process.env.CAPSTAN_CACHE;
-  else process.env.CAPSTAN_CACHE = before;
-  await rm(cache, { recursive: true, force: true });
-});
+useCacheDirectory();
 
 /** Bytes are written as an object with their base 64. */
 function expectedValue(value: unknown): Value {
