@@ -7,12 +7,14 @@ export const EXIT = { config: 2, expected: 1, bug: 70 } as const;
 /** What the user can do about what a file system refuses, by Node's code. */
 const SYSTEM_CURES: Readonly<Record<string, string>> = {
   ENOSPC: 'The disk is full: make room, or choose another place.',
+  EFBIG: 'The file system or a limit takes no larger file: choose another place, or raise the limit.',
   EDQUOT: 'The quota is used up: make room, or choose another place.',
   EROFS: 'The file system is read-only: choose another place.',
   EACCES: 'Give this user the right, or choose another place.',
   EPERM: 'Give this user the right, or choose another place.',
-  ENOENT: 'Make the directory, or choose another place; one on a read-only file system cannot be made.',
+  ENOENT: 'Make the directory, or choose another place; a path such as /proc takes none.',
   ENOTDIR: 'A part of the path is a file: choose another place.',
+  EEXIST: 'A file is in the way: choose another place.',
   EISDIR: 'It is a directory: choose another place.',
 };
 

@@ -1,6 +1,7 @@
 /** Examines whether the engine can run on this machine, what it would run on, and what is missing. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { cacheDirectory, findPip, formatBytes, freeBytes } from '../assets/index.js';
+import { makeDirectories } from '../directories.js';
 import { CapstanError } from '../errors.js';
 import { type CpuInfo, cpuInfo, type MemoryInfo, memoryInfo } from './cpu.js';
 import { explainMissingCuda, hasNvidiaDriver, type MissingLibrary, nvidiaDriverVersion } from './cuda.js';
@@ -88,7 +89,7 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
 async function examineCache(problems: Problem[]): Promise<DoctorReport['cache']> {
   const directory = cacheDirectory();
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectories(directory);
     const free = await freeBytes(directory);
     if (free < LITTLE_DISK) {
       problems.push({

@@ -1,8 +1,8 @@
 /** Run folders to one self-contained HTML page. */
-import { randomBytes } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { makeDirectories } from '../directories.js';
 import { ConfigError } from '../errors.js';
+import { replaceFile } from '../replace-file.js';
 import { examplesSection } from './examples.js';
 import { escapeHtml, page, percent, table, timesChance } from './html.js';
 import { type RunFiles, readRun } from './run-files.js';
@@ -156,8 +156,6 @@ const isIn =
     file === basename(evalJson);
 
 async function writePage(outFile: string, html: string): Promise<void> {
-  await mkdir(dirname(outFile), { recursive: true });
-  const part = `${outFile}.${randomBytes(4).toString('hex')}.part`;
-  await writeFile(part, html);
-  await rename(part, outFile);
+  await makeDirectories(dirname(outFile));
+  await replaceFile(outFile, html);
 }

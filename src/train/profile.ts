@@ -1,9 +1,10 @@
 /** Where a training step's time goes. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { TrainConfig } from '../config/schema.js';
 import { createLoader } from '../data/loader.js';
+import { makeDirectories } from '../directories.js';
 import { chromeTrace, type OpTiming, opLabel, xplaneTrace } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { createTask, loaderOptions, openTrainingData, startConfiguredEngine } from './setup.js';
@@ -159,7 +160,7 @@ async function prepareFiles(outDir: string, run: string): Promise<TraceFiles> {
   const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
   const session = `${run.replaceAll('/', '-')}-${time}`;
   const directory = join(outDir, 'plugins', 'profile', session);
-  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+  await makeDirectories(directory).catch((error: unknown) => {
     throw notWritable(outDir, error);
   });
   return {

@@ -1,7 +1,7 @@
 /** `capstan eval zero-shot|retrieval`: measures a run's checkpoint. */
-import { writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EvalOutcome } from '../../eval/index.js';
+import { replaceFile } from '../../replace-file.js';
 import type { RunEvaluation } from '../evaluate-run.js';
 import { formatTable } from '../format-table.js';
 import { print, printError } from '../printer.js';
@@ -86,8 +86,8 @@ async function evaluate(
   try {
     const outcome = await measure(evaluation);
     print(formatOutcome(outcome));
-    if (json !== undefined) await writeFile(json, `${JSON.stringify(outcome.json, null, 2)}\n`);
     print(`\n${outcome.path}\n${await writeEvalPage(run, outcome.path)}`);
+    if (json !== undefined) await replaceFile(json, `${JSON.stringify(outcome.json, null, 2)}\n`);
   } finally {
     evaluation.dispose();
   }

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { makeDirectories } from '../../directories.js';
 import { ConfigError } from '../../errors.js';
 import { isAlive } from '../../lock.js';
 import { MANIFEST_NAME } from './manifest.js';
@@ -20,7 +21,7 @@ export async function replaceDirectory<T>(out: string, build: (directory: string
   const parent = dirname(target);
   await restoreInterrupted(target);
   await checkReplaceable(target);
-  await mkdir(parent, { recursive: true });
+  await makeDirectories(parent);
   await removeAbandoned(target);
   const directory = join(parent, `.${basename(target)}.${process.pid}-${randomBytes(4).toString('hex')}`);
   await mkdir(directory); // not mkdtemp, whose directories no other user may read

@@ -1,0 +1,32 @@
+/** Writing files whole or not at all. */
+import { randomBytes } from 'node:crypto';
+import { open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+
+/**
+ * Puts `content` in the place of a file: what was there stays until all of it is on the disk. A link stays a link,
+ * and what is no file, such as `/dev/stdout`, is written to.
+ *
+ * @throws the file system's error; then what was there is untouched, and nothing is left beside it
+ */
+export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found !== undefined && !found.isFile()) {
+    await writeFile(path, content);
+    return;
+  }
+  const target = found === undefined ? path : await realpath(path);
+  const part = `${target}.${randomBytes(4).toString('hex')}.part`;
+  try {
+    const file = await open(part, 'wx');
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(part, target);
+  } catch (error) {
+    await rm(part, { force: true }).catch(() => undefined);
+    throw error;
+  }
+}
