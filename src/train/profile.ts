@@ -7,6 +7,7 @@ import { createLoader } from '../data/loader.js';
 import { makeDirectories } from '../directories.js';
 import { chromeTrace, type OpTiming, opLabel, xplaneTrace } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
+import { median } from '../statistics.js';
 import { createTask, loaderOptions, openTrainingData, startConfiguredEngine } from './setup.js';
 import { resolveClipConfig } from './tasks/clip-config.js';
 
@@ -100,11 +101,6 @@ export async function profileTraining(
   } finally {
     await source.close();
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
 const totalUs = (timings: readonly OpTiming[]): number => timings.reduce((sum, t) => sum + t.durationUs, 0);
