@@ -5,6 +5,7 @@ import { makeDirectories } from '../directories.js';
 import { CapstanError } from '../errors.js';
 import { type CpuInfo, cpuInfo, type MemoryInfo, memoryInfo } from './cpu.js';
 import { explainMissingCuda, hasNvidiaDriver, type MissingLibrary, nvidiaDriverVersion } from './cuda.js';
+import { withoutDoctorHint } from './doctor-hint.js';
 import { findLibrary, type LocateOptions, locateLibrary, type TensorflowLibrary } from './library.js';
 import { glibcVersion, requirePlatform } from './platform.js';
 import { type Device, type EngineInfo, startEngine } from './start.js';
@@ -151,8 +152,8 @@ async function examineLibrary(
       what: 'TensorFlow has not been fetched yet.',
       cure:
         pip === undefined
-          ? "Install Python's pip (apt install python3-pip, or python3 -m ensurepip), then run `capstan doctor --fetch`."
-          : 'Run `capstan doctor --fetch`; training and evaluation fetch it on first use, too.',
+          ? "Install Python's pip (apt install python3-pip, or python3 -m ensurepip), then come back with --fetch."
+          : 'Give --fetch to have it fetched now; training and evaluation fetch it on first use, too.',
     });
   } catch (error) {
     problems.push(problemOf(error));
@@ -197,11 +198,12 @@ function examineGpu(
 
 function problemOf(error: unknown): Problem {
   // Messages of capstan's own errors end in what to do.
-  if (error instanceof CapstanError) return { severity: 'error', what: error.message, cure: '' };
+  if (error instanceof CapstanError)
+    return { severity: 'error', what: withoutDoctorHint(error.message), cure: '' };
   return {
     severity: 'error',
     what: `The engine failed in an unforeseen way: ${messageOf(error)}.`,
-    cure: 'Please report it with the output of `capstan doctor --json`.',
+    cure: 'Please report it with all that is printed here.',
   };
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { cacheDirectory } from '../assets/index.js';
 import { EngineError } from '../errors.js';
 import { compileCacheFlags, quoted } from './compile-cache.js';
+import { DOCTOR_HINT } from './doctor-hint.js';
 import { describeMissingCuda, explainMissingCuda, locateLibrary, type TensorflowLibrary } from './library.js';
 import { loadNative, type NativeApi, type Pointer } from './native.js';
 import { ProtoWriter } from './proto.js';
@@ -89,7 +90,7 @@ async function start(options: EngineOptions): Promise<EngineInfo> {
 function missingGpu(library: TensorflowLibrary): EngineError {
   return new EngineError(
     `device: cuda was asked for, but TensorFlow registered no GPU. ${describeMissingCuda(explainMissingCuda(library))}\n` +
-      'Run `capstan doctor` for the cure, or use device: cpu.',
+      `Or use device: cpu.${DOCTOR_HINT}`,
   );
 }
 
