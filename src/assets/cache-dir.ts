@@ -57,7 +57,7 @@ export function describeFileError(error: unknown, path: string): Error {
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new AssetError(
       `Disk full (${code}) while writing ${path}. Free some space, or set CAPSTAN_CACHE to a directory on a ` +
-        'larger disk; what was downloaded so far is kept and continued.',
+        'larger disk.',
       { cause: error },
     );
   }

@@ -6,7 +6,13 @@ import { CapstanError } from '../errors.js';
 import { type CpuInfo, cpuInfo, type MemoryInfo, memoryInfo } from './cpu.js';
 import { explainMissingCuda, hasNvidiaDriver, type MissingLibrary, nvidiaDriverVersion } from './cuda.js';
 import { withoutDoctorHint } from './doctor-hint.js';
-import { findLibrary, type LocateOptions, locateLibrary, type TensorflowLibrary } from './library.js';
+import {
+  cachedLibraryDamage,
+  findLibrary,
+  type LocateOptions,
+  locateLibrary,
+  type TensorflowLibrary,
+} from './library.js';
 import { glibcVersion, requirePlatform } from './platform.js';
 import { type Device, type EngineInfo, startEngine } from './start.js';
 
@@ -149,7 +155,7 @@ async function examineLibrary(
     if (found) return found;
     problems.push({
       severity: 'error',
-      what: 'TensorFlow has not been fetched yet.',
+      what: (await cachedLibraryDamage(options)) ?? 'TensorFlow has not been fetched yet.',
       cure:
         pip === undefined
           ? "Install Python's pip (apt install python3-pip, or python3 -m ensurepip), then come back with --fetch."

@@ -42,6 +42,21 @@ describe('examine', () => {
     expect(report.problems.map(({ what }) => what).join('\n')).toMatch(/libtensorflow is .*none, where/);
   });
 
+  it.runIf(process.platform === 'linux' && process.arch === 'x64')(
+    'tells a damaged library from one that is absent',
+    async () => {
+      const directory = join(root, 'cache', 'assets', 'tensorflow-cpu-2.21.0-linux-x64');
+      const library = 'tensorflow/libtensorflow_cc.so.2';
+      mkdirSync(join(directory, 'tensorflow'), { recursive: true });
+      writeFileSync(join(directory, library), 'cut');
+      writeFileSync(join(directory, 'capstan-files.json'), JSON.stringify({ [library]: 853 }));
+      const { problems } = await examine({ device: 'cpu' });
+      expect(problems.map(({ what }) => what)).toContain(
+        `TensorFlow 2.21.0 for CPU in the cache is damaged: ${join(directory, library)} has 3 bytes, expected 853.`,
+      );
+    },
+  );
+
   it('sends nobody to the doctor, who is here already', async () => {
     const broken = join(root, 'broken');
     mkdirSync(broken);
