@@ -76,7 +76,7 @@ async function start(options: EngineOptions): Promise<EngineInfo> {
     ...(options.libtensorflow === undefined ? {} : { libtensorflow: options.libtensorflow }),
   });
   const threads = options.threads ?? availableParallelism();
-  setEnvironment(library, options, threads);
+  await setEnvironment(library, options, threads);
   const native = loadNative({ framework: library.framework, cc: library.cc, preload: library.cudaLibraries });
   const context = newContext(native, { threads, hideGpus: device === 'cpu' });
   const devices = listDevices(native, context);
@@ -104,7 +104,11 @@ const XLA_CPU_FLAGS = [
 ];
 
 /** TensorFlow reads these once, when it is loaded. What the user has set is kept. */
-function setEnvironment(library: TensorflowLibrary, options: EngineOptions, threads: number): void {
+async function setEnvironment(
+  library: TensorflowLibrary,
+  options: EngineOptions,
+  threads: number,
+): Promise<void> {
   const set = (name: string, value: string): void => {
     process.env[name] ??= value;
   };
@@ -117,7 +121,8 @@ function setEnvironment(library: TensorflowLibrary, options: EngineOptions, thre
   process.env.XLA_FLAGS = [...xla.filter((flag) => !users.includes(flag)), users].join(' ').trim();
   if (options.compileCache === 'none') return;
   const cache = join(options.compileCache ?? join(cacheDirectory(), 'xla'), machineKey(library, threads));
-  process.env.TF_XLA_FLAGS = [process.env.TF_XLA_FLAGS ?? '', ...compileCacheFlags(cache)].join(' ').trim();
+  const flags = await compileCacheFlags(cache, (message) => process.emitWarning(message, 'CapstanWarning'));
+  process.env.TF_XLA_FLAGS = [process.env.TF_XLA_FLAGS ?? '', ...flags].join(' ').trim();
 }
 
 /** Compiled code fits only the processor, library and thread count that it was made for. */
