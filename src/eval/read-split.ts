@@ -54,6 +54,6 @@ function toEvalRow(row: Row, where: string): EvalRow {
         (entry): entry is [string, string | null] => typeof entry[1] === 'string' || entry[1] === null,
       ),
     ),
-    captions: Array.isArray(captions) ? captions : [],
+    captions: Array.isArray(captions) ? captions.filter((text) => typeof text === 'string') : [],
   };
 }
