@@ -6,7 +6,6 @@ import type { TrainConfig } from '../config/schema.js';
 import { createLoader } from '../data/loader.js';
 import { makeDirectories } from '../directories.js';
 import { chromeTrace, type OpTiming, opLabel, xplaneTrace } from '../engine/index.js';
-import { ConfigError } from '../errors.js';
 import { median } from '../statistics.js';
 import { createTask, loaderOptions, openTrainingData, startConfiguredEngine } from './setup.js';
 import { resolveClipConfig } from './tasks/clip-config.js';
@@ -52,7 +51,7 @@ const PASSES = 5;
  * Trains a few steps from the start, then runs some operation by operation. Nothing of it is kept but the
  * traces in `outDir`, named after the run and the time: a run's folder is not touched.
  *
- * @throws ConfigError, DataError, EngineError
+ * @throws ConfigError, DataError, EngineError; the file system's error if the traces cannot be written
  */
 export async function profileTraining(
   config: TrainConfig,
@@ -156,9 +155,7 @@ async function prepareFiles(outDir: string, run: string): Promise<TraceFiles> {
   const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
   const session = `${run.replaceAll('/', '-')}-${time}`;
   const directory = join(outDir, 'plugins', 'profile', session);
-  await makeDirectories(directory).catch((error: unknown) => {
-    throw notWritable(outDir, error);
-  });
+  await makeDirectories(directory);
   return {
     trace: join(outDir, `${session}.trace.json`),
     xplane: join(directory, `${hostname()}.xplane.pb`),
@@ -166,18 +163,7 @@ async function prepareFiles(outDir: string, run: string): Promise<TraceFiles> {
 }
 
 async function writeTraces(timings: readonly OpTiming[], files: TraceFiles): Promise<TraceFiles> {
-  try {
-    await writeFile(files.trace, chromeTrace(timings));
-    await writeFile(files.xplane, xplaneTrace(timings));
-  } catch (error) {
-    throw notWritable(files.trace, error);
-  }
+  await writeFile(files.trace, chromeTrace(timings));
+  await writeFile(files.xplane, xplaneTrace(timings));
   return files;
-}
-
-function notWritable(path: string, error: unknown): ConfigError {
-  return new ConfigError(
-    `Cannot write the traces, ${path}: ${(error as Error).message}. Choose another directory for them, or make room.`,
-    { cause: error },
-  );
 }

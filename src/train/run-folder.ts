@@ -1,11 +1,12 @@
 /** A run's folder: what it holds, and who may write into it. */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, realpath } from 'node:fs/promises';
+import { readdir, readFile, realpath } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeDirectories } from '../directories.js';
 import type { EngineInfo } from '../engine/index.js';
-import { ConfigError } from '../errors.js';
+import { CheckpointError, ConfigError } from '../errors.js';
 import { takeLock } from '../lock.js';
 import { writeFileAtomically } from '../safetensors.js';
 
@@ -28,7 +29,8 @@ export type RunPaths = ReturnType<typeof runPaths>;
  * @param mayExist whether an earlier run may be continued there
  * @param inform told why it takes a while, if it does
  * @returns a function that gives the folder up
- * @throws ConfigError if the folder holds another run, another process trains in it, or it cannot be written
+ * @throws ConfigError if the folder holds another run or another process trains in it; CheckpointError if it cannot be
+ *   written
  */
 export async function claimRunFolder(
   { directory, lock }: RunPaths,
@@ -46,7 +48,7 @@ export async function claimRunFolder(
   await refuseOtherRun();
   let release: () => Promise<void>;
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectories(directory);
     release = await takeLock(lock, {
       onWait: ({ pid, host }) =>
         inform(`${directory} is locked by process ${pid} on ${host}: looking whether that is still there.`),
@@ -68,8 +70,8 @@ export async function claimRunFolder(
   return release;
 }
 
-function notWritable(directory: string, error: unknown): ConfigError {
-  return new ConfigError(
+function notWritable(directory: string, error: unknown): CheckpointError {
+  return new CheckpointError(
     `Cannot write into the run's folder ${directory}: ${(error as Error).message}. ` +
       'Choose another run.dir, or make room and give this user the right to write there.',
     { cause: error },
