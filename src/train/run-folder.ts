@@ -1,8 +1,8 @@
 /** A run's folder: what it holds, and who may write into it. */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, realpath } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, rmdir } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { EngineInfo } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
@@ -27,7 +27,8 @@ export type RunPaths = ReturnType<typeof runPaths>;
  *
  * @param mayExist whether an earlier run may be continued there
  * @param inform told why it takes a while, if it does
- * @returns a function that gives the folder up
+ * @returns a function that gives the folder up, and removes what was made for it if nothing was put there: a run
+ *   that is refused leaves nothing behind
  * @throws ConfigError if the folder holds another run, another process trains in it, or it cannot be written
  */
 export async function claimRunFolder(
@@ -45,9 +46,10 @@ export async function claimRunFolder(
   };
   await refuseOtherRun();
   let release: () => Promise<void>;
+  let made: string | undefined;
   try {
-    await mkdir(directory, { recursive: true });
-    release = await takeLock(lock, {
+    made = await mkdir(directory, { recursive: true });
+    const unlock = await takeLock(lock, {
       onWait: ({ pid, host }) =>
         inform(`${directory} is locked by process ${pid} on ${host}: looking whether that is still there.`),
       refusal: ({ pid, host }) =>
@@ -55,7 +57,12 @@ export async function claimRunFolder(
           `Process ${pid} on ${host} trains in ${directory}. Wait for it, or choose another run.name.`,
         ),
     });
+    release = async () => {
+      await unlock();
+      await removeEmpty(directory, made);
+    };
   } catch (error) {
+    await removeEmpty(directory, made);
     throw error instanceof ConfigError ? error : notWritable(directory, error);
   }
   try {
@@ -66,6 +73,17 @@ export async function claimRunFolder(
     throw error;
   }
   return release;
+}
+
+/** Removes the folder, and those above it up to the first that was made, as far as they are empty. */
+async function removeEmpty(directory: string, firstMade: string | undefined): Promise<void> {
+  if (firstMade === undefined) return;
+  const top = resolve(firstMade);
+  try {
+    for (let path = resolve(directory); path.startsWith(top); path = dirname(path)) await rmdir(path);
+  } catch {
+    // Something is there: it stays.
+  }
 }
 
 function notWritable(directory: string, error: unknown): ConfigError {
