@@ -1,9 +1,12 @@
 /** `capstan eval zero-shot|retrieval`: measures a run's checkpoint. */
-import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, rm, writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ConfigError } from '../../errors.js';
 import type { EvalOutcome } from '../../eval/index.js';
 import type { RunEvaluation } from '../evaluate-run.js';
 import { formatTable } from '../format-table.js';
+import { share } from '../numbers.js';
 import { print, printError } from '../printer.js';
 
 interface EvalFlags {
@@ -12,6 +15,7 @@ interface EvalFlags {
   readonly data?: string;
   readonly split: string;
   readonly device?: 'auto' | 'cpu' | 'cuda';
+  readonly maxSkipRatio?: number;
   readonly json?: string;
 }
 
@@ -45,6 +49,11 @@ function withCommonOptions(command: Command): Command {
         'cuda',
       ]),
     )
+    .option(
+      '--max-skip-ratio <share>',
+      "largest share of the images that may be broken and left out (default: the run's data.maxSkipRatio)",
+      share,
+    )
     .option('--json <file>', 'write the result here too');
 }
 
@@ -75,22 +84,40 @@ async function evaluate(
 ): Promise<void> {
   const { RunEvaluation } = await import('../evaluate-run.js');
   const { writeEvalPage } = await import('../../report/index.js');
-  const { run, checkpoint, data, split, device, json } = flags;
+  const { run, checkpoint, data, split, device, maxSkipRatio, json } = flags;
+  if (json !== undefined) await requireWritable(json);
   const evaluation = await RunEvaluation.open(run, {
     checkpoint,
     split,
     warn: printError,
     ...(data === undefined ? {} : { data }),
     ...(device === undefined ? {} : { device }),
+    ...(maxSkipRatio === undefined ? {} : { maxSkipRatio }),
   });
   try {
     const outcome = await measure(evaluation);
     print(formatOutcome(outcome));
+    if (outcome.notes.length > 0) print(`\n${outcome.notes.join('\n')}`);
     if (json !== undefined) await writeFile(json, `${JSON.stringify(outcome.json, null, 2)}\n`);
     print(`\n${outcome.path}\n${await writeEvalPage(run, outcome.path)}`);
   } finally {
     evaluation.dispose();
   }
+}
+
+/** An evaluation may take hours: that its result has no place is to be known before. */
+async function requireWritable(path: string): Promise<void> {
+  const isNew = !existsSync(path);
+  try {
+    await (await open(path, 'a')).close();
+  } catch (error) {
+    throw new ConfigError(
+      `--json ${path}: cannot be written (${(error as Error).message}). Expected a file in a directory that is ` +
+        'there and that this user may write to; nothing was computed.',
+      { cause: error },
+    );
+  }
+  if (isNew) await rm(path);
 }
 
 const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
