@@ -268,9 +268,9 @@ describe('results', () => {
     expect(await capstan('report', runDir('named'), '--out', report)).toMatchObject({ code: 0 });
     const html = await readFile(report, 'utf8');
     const tiles = html.slice(html.indexOf('class="tiles"'), html.indexOf('<h2>'));
-    expect(tiles.match(/zero-shot top-1 by label/g), 'its own, and that with other templates').toHaveLength(
-      2,
-    );
+    // Its own, and that with other templates.
+    expect(tiles.match(/zero-shot top-1 by label/g)).toHaveLength(2);
+    expect(tiles.match(/16 classes/g)).toHaveLength(2);
     expect(html).toContain(`val of ${join(root, 'fewer')}, 12 classes`);
     expect(html).toContain('16 images, step 2');
   });
