@@ -21,8 +21,16 @@ export const splits: readonly Split[] = ['train', 'val', 'test'];
 /** Who wrote the synthetic captions of a row: rules over metadata, a model, or people. */
 export type CaptionSource = 'rules' | 'model' | 'human';
 
-/** A value of one cell as readers give it. */
-export type Value = string | number | bigint | boolean | Uint8Array | string[] | null;
+/** A value of one cell as readers give it: lists are arrays, structs and maps objects. */
+export type Value =
+  | string
+  | number
+  | bigint
+  | boolean
+  | Uint8Array
+  | null
+  | Value[]
+  | { readonly [name: string]: Value };
 
 /** One row as readers give it: the columns that were asked for. */
 export type Row = Record<string, Value>;

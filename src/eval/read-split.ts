@@ -80,7 +80,7 @@ function toEvalRow(row: Row, index: number): EvalRow {
         (entry): entry is [string, string | null] => typeof entry[1] === 'string' || entry[1] === null,
       ),
     ),
-    captions: Array.isArray(captions) ? captions : [],
+    captions: Array.isArray(captions) ? captions.filter((text) => typeof text === 'string') : [],
   };
 }
 

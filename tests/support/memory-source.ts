@@ -7,6 +7,7 @@ export class MemorySource implements Source {
   readonly path = 'memory';
   readonly columns: readonly string[];
   readonly numRows: number;
+  readonly shardRows: readonly number[];
   numRead = 0;
   closed = false;
 
@@ -16,6 +17,7 @@ export class MemorySource implements Source {
   ) {
     this.columns = Object.keys(rows[0] ?? { key: '', image: null });
     this.numRows = rows.length;
+    this.shardRows = [rows.length];
   }
 
   async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {

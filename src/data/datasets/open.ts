@@ -6,6 +6,7 @@ import { openArrowShard } from '../sources/arrow.js';
 import { BlockCache } from '../sources/block-cache.js';
 import { openParquetShard } from '../sources/parquet.js';
 import { RowSubset, type Shard, ShardedSource, type Source } from '../sources/source.js';
+import { openLocalFile } from '../storage/stored-file.js';
 import { readManifest } from './manifest.js';
 import { restoreInterrupted } from './publish.js';
 
@@ -147,6 +148,7 @@ function formatOf(path: string): ShardFormat | undefined {
   return ending === '.parquet' ? 'parquet' : undefined;
 }
 
-function openShard(path: string, format: ShardFormat, cache: BlockCache): Promise<Shard> {
-  return format === 'arrow' ? openArrowShard(path, cache) : openParquetShard(path, cache);
+async function openShard(path: string, format: ShardFormat, cache: BlockCache): Promise<Shard> {
+  const file = await openLocalFile(path);
+  return format === 'arrow' ? openArrowShard(file, cache) : openParquetShard(file, cache);
 }

@@ -21,10 +21,10 @@ import { decompressZstd } from 'hyparquet-compressors';
 import lz4 from 'lz4js';
 import { DataError } from '../../errors.js';
 import type { Row, Value } from '../schema.js';
+import { cutOff, message as messageOf, type StoredFile } from '../storage/stored-file.js';
 import { checkBatchMessage, checkData, checkMessage } from './arrow-check.js';
 import { verifyFooter, verifyMessage } from './arrow-flatbuffer.js';
 import type { BlockCache } from './block-cache.js';
-import { cutOff, fileSize, message as messageOf, readBytes } from './file-bytes.js';
 import type { Shard } from './source.js';
 import { toValue } from './value.js';
 
@@ -52,15 +52,14 @@ interface Batch {
  *
  * @throws DataError if the file is not Arrow's, is cut off or damaged.
  */
-export async function openArrowShard(path: string, cache: BlockCache): Promise<Shard> {
-  const size = await fileSize(path);
-  const isFile = await checkMagic(path, size);
+export async function openArrowShard(file: StoredFile, cache: BlockCache): Promise<Shard> {
+  const isFile = await checkMagic(file);
   try {
-    const { schema, batches, numRows } = await findBatches(path, size, isFile);
+    const { schema, batches, numRows } = await findBatches(file, isFile);
     const columns = schema.fields.map((field) => field.name);
-    return new ArrowShard(path, size, columns, numRows, batches, cache);
+    return new ArrowShard(file, columns, numRows, batches, cache);
   } catch (cause) {
-    throw unreadable(path, cause);
+    throw unreadable(file.path, cause);
   }
 }
 
@@ -72,12 +71,13 @@ function unreadable(path: string, cause: unknown): DataError {
 }
 
 /** Whether the file is in the file format; anything without the magic is tried as a stream. */
-async function checkMagic(path: string, size: number): Promise<boolean> {
+async function checkMagic(file: StoredFile): Promise<boolean> {
+  const { path, size } = file;
   if (size < 12) throw cutOff(path, 'at least 12 bytes', `${size}`);
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
-  const head = await readBytes(path, 0, 8);
+  const head = await file.read(0, 8);
   if (text(head.subarray(0, 6)) === MAGIC) {
-    const tail = text(await readBytes(path, size - 6, 6));
+    const tail = text(await file.read(size - 6, 6));
     if (tail !== MAGIC) throw cutOff(path, `'${MAGIC}' at its end`, JSON.stringify(tail));
     return true;
   }
@@ -93,11 +93,11 @@ async function checkMagic(path: string, size: number): Promise<boolean> {
 
 /** Walks over the messages' heads. */
 async function findBatches(
-  path: string,
-  size: number,
+  file: StoredFile,
   isFile: boolean,
 ): Promise<{ schema: Schema; batches: Batch[]; numRows: number }> {
-  const footer = isFile ? await readFooter(path, size) : undefined;
+  const { path, size } = file;
+  const footer = isFile ? await readFooter(file) : undefined;
   const end = footer?.offset ?? size;
   let schema: Schema | undefined;
   let prefix: Uint8Array[] = [];
@@ -106,7 +106,7 @@ async function findBatches(
   let numRows = 0;
   for (let offset = isFile ? 8 : 0; offset < end; ) {
     if (end - offset < 8) throw cutOff(path, `${offset + 8} bytes`, `${end}`);
-    let head = await readBytes(path, offset, Math.min(HEAD_BYTES, end - offset));
+    let head = await file.read(offset, Math.min(HEAD_BYTES, end - offset));
     const view = new DataView(head.buffer);
     if (view.getUint32(0, true) !== CONTINUATION) {
       throw cutOff(path, `a message at byte ${offset}`, `0x${view.getUint32(0, true).toString(16)}`);
@@ -119,13 +119,13 @@ async function findBatches(
     if (headLength < 0 || offset + 8 + headLength > end) {
       throw cutOff(path, `${offset + 8 + headLength} bytes`, `${end}`);
     }
-    if (8 + headLength > head.length) head = await readBytes(path, offset, 8 + headLength);
+    if (8 + headLength > head.length) head = await file.read(offset, 8 + headLength);
     const message = decodeMessage(head.subarray(8, 8 + headLength));
     const length = 8 + headLength + message.bodyLength;
     if (offset + length > end) throw cutOff(path, `${offset + length} bytes`, `${end}`);
     if (message.isSchema() && schema === undefined) {
       schema = message.header();
-      prefix = [await readBytes(path, offset, length)];
+      prefix = [await file.read(offset, length)];
     } else {
       if (schema === undefined) {
         if (footer === undefined) throw new Error('no schema before the first record batch');
@@ -140,7 +140,7 @@ async function findBatches(
         numBatches++;
         numRows += rows;
       } else {
-        prefix = [...prefix, await readBytes(path, offset, length)];
+        prefix = [...prefix, await file.read(offset, length)];
       }
     }
     offset += length;
@@ -161,16 +161,14 @@ function decodeMessage(bytes: Uint8Array): Message {
 }
 
 /** The footer of the file format: where it begins, the schema, and how many record batches there are. */
-async function readFooter(
-  path: string,
-  size: number,
-): Promise<{ offset: number; schema: Schema; numBatches: number }> {
-  const length = new DataView((await readBytes(path, size - 10, 4)).buffer).getInt32(0, true);
+async function readFooter(file: StoredFile): Promise<{ offset: number; schema: Schema; numBatches: number }> {
+  const { path, size } = file;
+  const length = new DataView((await file.read(size - 10, 4)).buffer).getInt32(0, true);
   if (length <= 0 || length > size - 18) {
     throw cutOff(path, 'the length of the footer before its end', `${length}`);
   }
   const offset = size - 10 - length;
-  const bytes = await readBytes(path, offset, length);
+  const bytes = await file.read(offset, length);
   verifyFooter(bytes);
   const { schema, numRecordBatches } = Footer.decode(bytes);
   return { offset, schema, numBatches: numRecordBatches };
@@ -187,14 +185,19 @@ function schemaMessage(schema: Schema): Uint8Array {
 }
 
 class ArrowShard implements Shard {
+  readonly path: string;
+  readonly size: number;
+
   constructor(
-    readonly path: string,
-    readonly size: number,
+    private readonly file: StoredFile,
     readonly columns: readonly string[],
     readonly numRows: number,
     private readonly batches: readonly Batch[],
     private readonly cache: BlockCache,
-  ) {}
+  ) {
+    this.path = file.path;
+    this.size = file.size;
+  }
 
   async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
     const places = new Map<Batch, number[]>();
@@ -230,7 +233,7 @@ class ArrowShard implements Shard {
   #values(decoded: RecordBatch, column: string, rows: readonly number[]): Value[] {
     const vector = decoded.getChild(column);
     try {
-      return rows.map((row) => toValue(vector?.get(row), this.path, column));
+      return rows.map((row) => toValue(vector?.get(row)));
     } catch (cause) {
       throw unreadable(this.path, cause);
     }
@@ -238,7 +241,7 @@ class ArrowShard implements Shard {
 
   #read(batch: Batch): Promise<RecordBatch> {
     return this.cache.get(`${this.path}\0${batch.offset}`, batch.length, async () => {
-      const bytes = await readBytes(this.path, batch.offset, batch.length);
+      const bytes = await this.file.read(batch.offset, batch.length);
       let decoded: RecordBatch | undefined;
       try {
         [decoded] = tableFromIPC(joined([...batch.prefix, bytes, END_OF_STREAM])).batches;

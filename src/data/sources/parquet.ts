@@ -13,8 +13,8 @@ import {
 import { compressors } from 'hyparquet-compressors';
 import { DataError } from '../../errors.js';
 import type { Row, Value } from '../schema.js';
+import { cutOff, message, type StoredFile } from '../storage/stored-file.js';
 import type { BlockCache } from './block-cache.js';
-import { cutOff, fileSize, message, readBytes } from './file-bytes.js';
 import type { Shard } from './source.js';
 import { toValue } from './value.js';
 
@@ -32,30 +32,30 @@ interface RowGroup {
  *
  * @throws DataError if the file is not Parquet or is cut off.
  */
-export async function openParquetShard(path: string, cache: BlockCache): Promise<Shard> {
-  const size = await fileSize(path);
+export async function openParquetShard(file: StoredFile, cache: BlockCache): Promise<Shard> {
+  const { path, size } = file;
   if (size < 12) throw cutOff(path, 'at least 12 bytes', `${size}`);
-  const head = Buffer.from(await readBytes(path, 0, 4)).toString('latin1');
+  const head = Buffer.from(await file.read(0, 4)).toString('latin1');
   if (head !== MAGIC) {
     const found = JSON.stringify(head);
     throw new DataError(
       `${path}: is not a Parquet file: expected '${MAGIC}' at its start, found ${found}. Check the path and the format.`,
     );
   }
-  const tail = Buffer.from(await readBytes(path, size - 4, 4)).toString('latin1');
+  const tail = Buffer.from(await file.read(size - 4, 4)).toString('latin1');
   if (tail !== MAGIC) throw cutOff(path, `'${MAGIC}' at its end`, JSON.stringify(tail));
-  const file: AsyncBuffer = {
+  const buffer: AsyncBuffer = {
     byteLength: size,
-    slice: async (start, end = size) => (await readBytes(path, start, end - start)).buffer as ArrayBuffer,
+    slice: async (start, end = size) => (await file.read(start, end - start)).buffer,
   };
   let metadata: FileMetaData;
   try {
-    metadata = await parquetMetadataAsync(file);
+    metadata = await parquetMetadataAsync(buffer);
   } catch (cause) {
     const text = `${path}: the shard's footer is damaged (${message(cause)}). Build or copy it again.`;
     throw new DataError(text, { cause });
   }
-  return new ParquetShard(path, size, file, metadata, cache);
+  return new ParquetShard(path, size, buffer, metadata, cache);
 }
 
 class ParquetShard implements Shard {
@@ -68,7 +68,7 @@ class ParquetShard implements Shard {
   constructor(
     readonly path: string,
     readonly size: number,
-    private readonly file: AsyncBuffer,
+    private readonly buffer: AsyncBuffer,
     private readonly metadata: FileMetaData,
     private readonly cache: BlockCache,
   ) {
@@ -111,7 +111,7 @@ class ParquetShard implements Shard {
           const values = await this.#read(group, column);
           for (const place of wanted) {
             const value = values[(indices[place] as number) - group.firstRow];
-            (rows[place] as Row)[column] = toValue(value, this.path, column);
+            (rows[place] as Row)[column] = toValue(value);
           }
         }),
       ),
@@ -122,7 +122,7 @@ class ParquetShard implements Shard {
   async readColumn(column: string): Promise<Value[]> {
     const values: Value[] = [];
     for (const group of this.#groups) {
-      for (const value of await this.#read(group, column)) values.push(toValue(value, this.path, column));
+      for (const value of await this.#read(group, column)) values.push(toValue(value));
     }
     return values;
   }
@@ -133,7 +133,7 @@ class ParquetShard implements Shard {
       let rows: Record<string, unknown>[];
       try {
         rows = await parquetReadObjects({
-          file: this.file,
+          file: this.buffer,
           metadata: this.metadata,
           compressors,
           columns: [column],

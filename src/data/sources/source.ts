@@ -15,6 +15,8 @@ export interface Source {
   /** Columns that every shard has, in the first shard's order. */
   readonly columns: readonly string[];
   readonly numRows: number;
+  /** Rows of each shard, in order; they add up to `numRows`. An epoch shuffles shards, then rows within a window. */
+  readonly shardRows: readonly number[];
   /** SHA-256 (hex) over shard names, sizes in bytes and row counts: a resumed run compares it. */
   readonly fingerprint: string;
   /**
@@ -44,6 +46,7 @@ export class ShardedSource implements Source {
   readonly path: string;
   readonly columns: readonly string[];
   readonly numRows: number;
+  readonly shardRows: readonly number[];
   readonly fingerprint: string;
   readonly #shards: readonly Shard[];
   /** First row of each shard, and the number of rows at the end. */
@@ -60,6 +63,7 @@ export class ShardedSource implements Source {
       hash.update(`${basename(shard.path)}\0${shard.size}\0${shard.numRows}\n`);
     }
     this.numRows = starts.at(-1) as number;
+    this.shardRows = shards.map(({ numRows }) => numRows);
     if (first === undefined || this.numRows === 0) {
       throw new DataError(
         `${path}: the data set has no rows; expected at least one. Build or choose another.`,
@@ -133,11 +137,24 @@ export class ShardedSource implements Source {
   }
 }
 
-/** Some rows of a source, numbered anew. Closing it closes the source. */
+/** How many of the rows, which rise, lie in each shard. */
+function countByShard(rows: readonly number[], shardRows: readonly number[]): number[] {
+  let at = 0;
+  let end = 0;
+  return shardRows.map((size) => {
+    end += size;
+    const first = at;
+    while (at < rows.length && (rows[at] as number) < end) at++;
+    return at - first;
+  });
+}
+
+/** Some rows of a source, in their order, numbered anew. Closing it closes the source. */
 export class RowSubset implements Source {
   readonly path: string;
   readonly columns: readonly string[];
   readonly numRows: number;
+  readonly shardRows: readonly number[];
   readonly fingerprint: string;
 
   /** @param label what was chosen, for the fingerprint. */
@@ -149,6 +166,7 @@ export class RowSubset implements Source {
     this.path = source.path;
     this.columns = source.columns;
     this.numRows = rows.length;
+    this.shardRows = countByShard(rows, source.shardRows);
     this.fingerprint = createHash('sha256')
       .update(`${source.fingerprint}\0${label}\0${rows.length}`)
       .digest('hex');

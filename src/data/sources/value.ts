@@ -1,28 +1,28 @@
-import { DataError } from '../../errors.js';
+import { MapRow, StructRow } from 'apache-arrow';
 import type { Value } from '../schema.js';
 
 /**
- * A cell as readers hand it out. Bytes are copied out of the reader's larger buffer, so that a cell
- * can be sent to a worker alone; a list becomes an array of strings, without its nulls; the struct of bytes and path in
- * which Hugging Face's `datasets` stores an image becomes its bytes.
- *
- * @throws DataError for a nested type that capstan has no use for.
+ * A cell as readers hand it out, in plain arrays and objects. Bytes are copied out of the reader's larger buffer, so
+ * that a cell can be sent to a worker alone; the struct of bytes and path in which Hugging
+ * Face's `datasets` stores an image becomes its bytes or, where it has none, its path.
  */
-export function toValue(cell: unknown, path: string, column: string): Value {
+export function toValue(cell: unknown): Value {
   if (cell === null || cell === undefined) return null;
   if (cell instanceof Uint8Array) return new Uint8Array(cell);
+  if (cell instanceof Date) return Number.isNaN(cell.getTime()) ? null : cell.toISOString();
   if (typeof cell !== 'object') return cell as string | number | bigint | boolean;
-  if (Symbol.iterator in cell && !('bytes' in cell)) {
-    const items: string[] = [];
-    for (const item of cell as Iterable<unknown>) {
-      if (item !== null && item !== undefined) items.push(String(item));
-    }
-    return items;
+  if (cell instanceof StructRow || cell instanceof MapRow || cell instanceof Map) {
+    return toStruct(Object.fromEntries(cell as Iterable<[PropertyKey, unknown]>));
   }
-  if ('bytes' in cell && (cell.bytes === null || cell.bytes instanceof Uint8Array)) {
-    return cell.bytes === null ? null : new Uint8Array(cell.bytes);
+  if (Symbol.iterator in cell) {
+    return Array.from(cell as Iterable<unknown>, toValue);
   }
-  throw new DataError(
-    `${path}: column '${column}' holds ${cell.constructor.name}; expected text, numbers, bytes or lists of text. Choose another column.`,
-  );
+  return toStruct(cell as Record<string, unknown>);
+}
+
+function toStruct(struct: Readonly<Record<string, unknown>>): Value {
+  const names = Object.keys(struct);
+  if (names.length === 2 && 'bytes' in struct && 'path' in struct)
+    return toValue(struct.bytes ?? struct.path);
+  return Object.fromEntries(names.map((name) => [name, toValue(struct[name])]));
 }

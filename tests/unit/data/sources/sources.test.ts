@@ -198,17 +198,35 @@ describe('Arrow streams', () => {
   });
 });
 
-describe('lists', () => {
-  it('lose their nulls, which are no captions', async () => {
+describe('nested values', () => {
+  it('keep their nulls', async () => {
     const type = new List(new Field('item', new Utf8(), true));
     const captions = vectorFromArray([['a', null, 'b'], [null], [], null], type);
     await writeFile(
       at('holes.arrow'),
       RecordBatchStreamWriter.writeAll(new Table({ captions })).toUint8Array(true),
     );
-    const expected = [['a', 'b'], [], [], null];
+    const expected = [['a', null, 'b'], [null], [], null];
     expect(await (await openSource(at('holes.arrow'))).readColumn('captions')).toEqual(expected);
-    expect(toValue(['a', null, undefined, 7], 'p', 'c')).toEqual(['a', '7']);
+    expect(toValue(['a', null, undefined, 7])).toEqual(['a', null, null, 7]);
+  });
+
+  it('are plain objects, in Arrow as in memory', async () => {
+    const turn = new Struct([new Field('from', new Utf8(), true), new Field('value', new Utf8(), true)]);
+    const type = new List(new Field('item', turn, true));
+    const turns = [
+      { from: 'human', value: '<image>' },
+      { from: 'gpt', value: 'A cat.' },
+    ];
+    await writeFile(
+      at('talk.arrow'),
+      RecordBatchStreamWriter.writeAll(
+        new Table({ turns: vectorFromArray([turns, null], type) }),
+      ).toUint8Array(true),
+    );
+    expect(await (await openSource(at('talk.arrow'))).readColumn('turns')).toEqual([turns, null]);
+    expect(toValue({ bytes: null, path: 'a.jpg' })).toBe('a.jpg');
+    expect(toValue(new Date(Number.NaN))).toBe(null);
   });
 });
 

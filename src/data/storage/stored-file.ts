@@ -1,0 +1,69 @@
+/** A file that is read by byte ranges, wherever it is kept. Readers of every format take one. */
+import { open, stat } from 'node:fs/promises';
+import { DataError } from '../../errors.js';
+
+/** A file of known size whose content does not change while it is read. Safe to read concurrently. */
+export interface StoredFile {
+  /** As the user wrote it, for messages: a path or a URL. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Differs when the content does: time of the last change, ETag, or hash. */
+  readonly version: string;
+  /**
+   * Reads `length` bytes from `offset`; the result is the caller's own.
+   *
+   * @throws DataError if the file is not there any more, was changed, or ends earlier.
+   */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Opens a file of this machine. It is held open only while it is read, so a data set may have any number. */
+export async function openLocalFile(path: string): Promise<StoredFile> {
+  try {
+    const { size, mtimeMs } = await stat(path);
+    return new LocalFile(path, size, `${mtimeMs}`);
+  } catch (cause) {
+    throw new DataError(`${path}: cannot be read (${message(cause)}).`, { cause });
+  }
+}
+
+class LocalFile implements StoredFile {
+  constructor(
+    readonly path: string,
+    readonly size: number,
+    readonly version: string,
+  ) {}
+
+  async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(length);
+    let file: Awaited<ReturnType<typeof open>>;
+    try {
+      file = await open(this.path);
+    } catch (cause) {
+      throw new DataError(`${this.path}: cannot be opened (${message(cause)}).`, { cause });
+    }
+    try {
+      for (let at = 0; at < length; ) {
+        const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
+        if (bytesRead === 0) throw cutOff(this.path, `${offset + length} bytes`, `${offset + at}`);
+        at += bytesRead;
+      }
+    } finally {
+      await file.close();
+    }
+    return bytes;
+  }
+}
+
+/** The error of a shard that ends too early. */
+export function cutOff(path: string, expected: string, found: string): DataError {
+  return new DataError(
+    `${path}: the shard is cut off or damaged: expected ${expected}, found ${found}. Build or copy it again.`,
+  );
+}
+
+/** The message of anything thrown. */
+export function message(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
