@@ -1,7 +1,7 @@
 /** A split of a data set, read for evaluation. */
 import { type OpenOptions, openSource } from '../data/datasets/open.js';
 import { checkHeader } from '../data/image/decode.js';
-import { type Row, sampleKey } from '../data/schema.js';
+import { faultOfImage, type Row, sampleKey } from '../data/schema.js';
 import { DataError } from '../errors.js';
 import { type EvalRow, EvalSplit } from './index.js';
 import type { SkipPolicy } from './skips.js';
@@ -87,7 +87,8 @@ function toEvalRow(row: Row, index: number): EvalRow {
 /** What can be told to be wrong without decoding. */
 function faultOf(row: Row, image: Uint8Array): string | undefined {
   if (sampleKey(row) === undefined) return 'It has no key.';
-  if (image.length === 0) return 'It has no image.';
+  const fault = faultOfImage(row);
+  if (fault !== undefined) return fault;
   try {
     checkHeader(image);
     return undefined;

@@ -4,10 +4,11 @@
  * each file's size and sha256, so that damage done later is noticed.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { LoaderState } from '../data/loader.js';
+import { makeDirectories } from '../directories.js';
 import { CheckpointError } from '../errors.js';
 import {
   cannotWrite,
@@ -90,7 +91,7 @@ export async function saveCheckpoint(
   const files: Record<string, { bytes: number; sha256: string }> = {};
   try {
     await rm(temporary, { recursive: true, force: true });
-    await mkdir(temporary, { recursive: true });
+    await makeDirectories(temporary);
     for (const [name, map] of [
       [MODEL, tensors.model],
       [OPTIMIZER, tensors.optimizer],

@@ -1,11 +1,12 @@
 /** A run's folder: what it holds, and who may write into it. */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, realpath, rmdir } from 'node:fs/promises';
+import { readdir, readFile, realpath } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeDirectories, removeEmptyDirectories } from '../directories.js';
 import type { EngineInfo } from '../engine/index.js';
-import { ConfigError } from '../errors.js';
+import { CheckpointError, ConfigError } from '../errors.js';
 import { takeLock } from '../lock.js';
 import { writeFileAtomically } from '../safetensors.js';
 
@@ -29,7 +30,8 @@ export type RunPaths = ReturnType<typeof runPaths>;
  * @param inform told why it takes a while, if it does
  * @returns a function that gives the folder up, and removes what was made for it if nothing was put there: a run
  *   that is refused leaves nothing behind
- * @throws ConfigError if the folder holds another run, another process trains in it, or it cannot be written
+ * @throws ConfigError if the folder holds another run or another process trains in it; CheckpointError if it cannot be
+ *   written
  */
 export async function claimRunFolder(
   { directory, lock }: RunPaths,
@@ -48,7 +50,7 @@ export async function claimRunFolder(
   let release: () => Promise<void>;
   let made: string | undefined;
   try {
-    made = await mkdir(directory, { recursive: true });
+    made = await makeDirectories(directory);
     const unlock = await takeLock(lock, {
       onWait: ({ pid, host }) =>
         inform(`${directory} is locked by process ${pid} on ${host}: looking whether that is still there.`),
@@ -59,10 +61,10 @@ export async function claimRunFolder(
     });
     release = async () => {
       await unlock();
-      await removeEmpty(directory, made);
+      await removeEmptyDirectories(directory, made);
     };
   } catch (error) {
-    await removeEmpty(directory, made);
+    await removeEmptyDirectories(directory, made);
     throw error instanceof ConfigError ? error : notWritable(directory, error);
   }
   try {
@@ -75,19 +77,8 @@ export async function claimRunFolder(
   return release;
 }
 
-/** Removes the folder, and those above it up to the first that was made, as far as they are empty. */
-async function removeEmpty(directory: string, firstMade: string | undefined): Promise<void> {
-  if (firstMade === undefined) return;
-  const top = resolve(firstMade);
-  try {
-    for (let path = resolve(directory); path.startsWith(top); path = dirname(path)) await rmdir(path);
-  } catch {
-    // Something is there: it stays.
-  }
-}
-
-function notWritable(directory: string, error: unknown): ConfigError {
-  return new ConfigError(
+function notWritable(directory: string, error: unknown): CheckpointError {
+  return new CheckpointError(
     `Cannot write into the run's folder ${directory}: ${(error as Error).message}. ` +
       'Choose another run.dir, or make room and give this user the right to write there.',
     { cause: error },

@@ -1,9 +1,7 @@
 /** `capstan eval zero-shot|retrieval`: measures a run's checkpoint. */
-import { existsSync } from 'node:fs';
-import { open, rm, writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { ConfigError } from '../../errors.js';
 import type { EvalOutcome } from '../../eval/index.js';
+import { replaceFile, requireReplaceable } from '../../replace-file.js';
 import type { RunEvaluation } from '../evaluate-run.js';
 import { formatTable } from '../format-table.js';
 import { share } from '../numbers.js';
@@ -85,7 +83,8 @@ async function evaluate(
   const { RunEvaluation } = await import('../evaluate-run.js');
   const { writeEvalPage } = await import('../../report/index.js');
   const { run, checkpoint, data, split, device, maxSkipRatio, json } = flags;
-  if (json !== undefined) await requireWritable(json);
+  // It may take hours: that its result has no place is to be known before.
+  if (json !== undefined) await requireReplaceable(json);
   const evaluation = await RunEvaluation.open(run, {
     checkpoint,
     split,
@@ -98,26 +97,11 @@ async function evaluate(
     const outcome = await measure(evaluation);
     print(formatOutcome(outcome));
     if (outcome.notes.length > 0) print(`\n${outcome.notes.join('\n')}`);
-    if (json !== undefined) await writeFile(json, `${JSON.stringify(outcome.json, null, 2)}\n`);
     print(`\n${outcome.path}\n${await writeEvalPage(run, outcome.path)}`);
+    if (json !== undefined) await replaceFile(json, `${JSON.stringify(outcome.json, null, 2)}\n`);
   } finally {
     evaluation.dispose();
   }
-}
-
-/** An evaluation may take hours: that its result has no place is to be known before. */
-async function requireWritable(path: string): Promise<void> {
-  const isNew = !existsSync(path);
-  try {
-    await (await open(path, 'a')).close();
-  } catch (error) {
-    throw new ConfigError(
-      `--json ${path}: cannot be written (${(error as Error).message}). Expected a file in a directory that is ` +
-        'there and that this user may write to; nothing was computed.',
-      { cause: error },
-    );
-  }
-  if (isNew) await rm(path);
 }
 
 const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;

@@ -59,7 +59,7 @@ export function registerTrain(program: Command): void {
           return;
         }
         const saved = result.checkpoint === undefined ? 'nothing new to save' : `saved ${result.checkpoint}`;
-        const again = ['capstan', 'train', path, ...flags.set.flatMap((text) => ['--set', text])];
+        const again = ['npx', 'capstan', 'train', path, ...flags.set.flatMap((text) => ['--set', text])];
         print(
           `Stopped after step ${result.step}; ${saved}. ` +
             `Go on with: ${[...again, '--resume', 'auto'].map(quoted).join(' ')}`,

@@ -1,6 +1,7 @@
 /** The order of the quickstart: engine, data, then train and evaluate once per seed, then the report. */
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectories } from '../../directories.js';
+import { replaceFile } from '../../replace-file.js';
 import { ownResults, type RunFiles, readRun, writeReport } from '../../report/index.js';
 import { formatTable } from '../format-table.js';
 import { PhaseClock, type PhaseResult } from './phases.js';
@@ -49,7 +50,7 @@ export async function runQuickstart(
   work: QuickstartWork,
   { outDir, seeds, say }: QuickstartOptions,
 ): Promise<QuickstartSummary> {
-  await mkdir(outDir, { recursive: true });
+  await makeDirectories(outDir);
   const clock = await PhaseClock.open(join(outDir, 'seconds.json'));
   say('1/4 Engine');
   const machine = await clock.time('engine', () => work.engine());
@@ -93,7 +94,7 @@ export async function runQuickstart(
     secondsWithoutDownloads: round(total - (seconds.engine ?? 0)),
     scores,
   };
-  await writeFile(join(outDir, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  await replaceFile(join(outDir, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   return summary;
 }
 

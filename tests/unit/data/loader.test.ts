@@ -158,6 +158,12 @@ describe('samples that cannot be used', () => {
 
   it.each([
     ['It has no image.', 'k7', { image: null }],
+    ['It has no image.', 'k7', { image: new Uint8Array(0) }],
+    [
+      'Its image is of type string ("photos/1.png"); expected bytes: the content of an image file, not its path.',
+      'k7',
+      { image: 'photos/1.png' },
+    ],
     ['It has no key.', 'row 7', { key: null }],
   ])('are counted by reason: %s', async (reason, key, how) => {
     const loader = await open({ source: new MemorySource(spoil([7], how)), batchSize: 150 });

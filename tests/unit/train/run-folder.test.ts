@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EngineInfo } from '../../../src/engine/index.js';
-import { ConfigError } from '../../../src/errors.js';
+import { CheckpointError, ConfigError } from '../../../src/errors.js';
 import { claimRunFolder, type RunPaths, runPaths, writeVersions } from '../../../src/train/run-folder.js';
 
 let paths: RunPaths;
@@ -64,7 +64,7 @@ describe('claimRunFolder', () => {
   it('says so when the folder cannot be written', async () => {
     await writeFile(join(root, 'sweeps'), '');
     const error = claimRunFolder(paths, false);
-    await expect(error).rejects.toThrow(ConfigError);
+    await expect(error).rejects.toThrow(CheckpointError);
     await expect(error).rejects.toThrow(/Cannot write into the run's folder .*sweeps.a: .*run\.dir/);
   });
 
