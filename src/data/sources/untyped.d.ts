@@ -1,11 +1,5 @@
 /** The parts that capstan uses of libraries that come without types. */
 
-declare module 'lz4js' {
-  const lz4: { decompress(frame: Uint8Array): Uint8Array };
-  // biome-ignore lint/style/noDefaultExport: the library's shape, not ours
-  export default lz4;
-}
-
 declare module 'parquetjs-lite' {
   interface Field {
     readonly type: 'UTF8' | 'BYTE_ARRAY';
