@@ -41,10 +41,22 @@ export function sampleKey({ key }: Row): string | undefined {
   return typeof key === 'string' && key !== '' ? key : undefined;
 }
 
-/** The type of a column that capstan writes. */
-export type ColumnType = 'string' | 'binary' | 'list<string>';
+/**
+ * The type of a column that capstan writes. An `image` is bytes, or text that says where they are; it is stored as the struct
+ * of both that Hugging Face's `datasets` knows as an image. `list<string>` is short for `{ list: 'string' }`.
+ */
+export type ColumnType =
+  | 'string'
+  | 'binary'
+  | 'image'
+  | 'int64'
+  | 'float64'
+  | 'bool'
+  | 'list<string>'
+  | { readonly list: ColumnType }
+  | { readonly struct: readonly Column[] };
 
-/** A column that capstan writes. */
+/** A column that capstan writes. Any value may be null. */
 export interface Column {
   readonly name: string;
   readonly type: ColumnType;

@@ -15,8 +15,8 @@ export interface Segment {
   readonly plainBytes: number;
 }
 
-/** Small pages are put together up to so many bytes. */
-const SEGMENT_BYTES = 1024 * 1024;
+/** Small pages are put together until they have so many bytes; writers aim at twice that. */
+const SEGMENT_BYTES = 512 * 1024;
 /** Holds a page's header unless it has long statistics. */
 const HEAD_BYTES = 1024;
 const MAX_HEAD_BYTES = 16 * 1024 * 1024;
