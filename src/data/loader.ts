@@ -15,6 +15,7 @@ import { checkResume, type LoaderState, loaderFingerprint } from './loader-state
 import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
 import { type CaptionMix, validateMix } from './mixing.js';
 import { type Sample, SampleStream, type Segment } from './sample-stream.js';
+import type { ShardFormat } from './schema.js';
 import { skipBudget } from './skip-budget.js';
 import type { Source } from './sources/source.js';
 import { createDecoder, type Decoder } from './worker-pool.js';
@@ -29,7 +30,7 @@ export interface LoaderOptions {
   /** Of a path: which split to open. */
   readonly split?: string;
   /** Of a path: which format to open, if there are several. */
-  readonly format?: 'arrow' | 'parquet';
+  readonly format?: ShardFormat;
   /** Share of each caption kind; they sum to 1. */
   readonly captions: CaptionMix;
   readonly batchSize: number;
