@@ -23,7 +23,9 @@ export {
   type Skip,
 } from './data/loader.js';
 export type { CaptionMix } from './data/mixing.js';
-export { type CaptionKind, captionKinds, type Row, type Value } from './data/schema.js';
+export { type CaptionKind, captionKinds, type Row, rowFault, type Value } from './data/schema.js';
+export type { SchemaOptions } from './data/schemas/apply.js';
+export type { ColumnMap, Target } from './data/schemas/column-map.js';
 export type { Source } from './data/sources/source.js';
 export { ClipTokenizer, type TokenBatch } from './data/text/clip-tokenizer.js';
 // Engine

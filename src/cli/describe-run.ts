@@ -3,6 +3,7 @@ import { formatBytes } from '../assets/index.js';
 import type { TrainConfig } from '../config/schema.js';
 import { checkCacheBytes } from '../data/decoded-cache.js';
 import { validateMix } from '../data/mixing.js';
+import type { Source } from '../data/sources/source.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
 import { openTrainingData } from '../train/setup.js';
@@ -67,7 +68,10 @@ export async function describeRun(config: TrainConfig): Promise<string> {
         'compute',
         `${flops(flopsPerSample)} a sample, ${flops(flopsPerSample * batchSize)} a step, ${flops(flopsPerSample * batchSize * steps)} in all`,
       ],
-      ['data', `${config.data.path}, split ${config.data.split}: ${count(source.numRows)} samples`],
+      [
+        'data',
+        `${config.data.path}, split ${config.data.split}${schemaNote(source)}: ${count(source.numRows)} samples`,
+      ],
       [
         'captions',
         mix.kinds.map((kind, i) => `${kind} ${(100 * (mix.weights[i] as number)).toFixed(1)}%`).join(', '),
@@ -84,3 +88,6 @@ export async function describeRun(config: TrainConfig): Promise<string> {
     await source.close();
   }
 }
+
+/** As which schema's columns the data is read, if it is not capstan's own. */
+const schemaNote = ({ schema }: Source): string => (schema === undefined ? '' : `, schema ${schema}`);

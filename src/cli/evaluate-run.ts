@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
+import { readingOptions } from '../data/datasets/reading-options.js';
 import { loadTokenize } from '../eval/in-loop.js';
 import {
   type EvalOutcome,
@@ -54,10 +55,10 @@ export class RunEvaluation {
   static async open(runDir: string, options: EvaluateOptions): Promise<RunEvaluation> {
     const config: TrainConfig = await loadConfig(join(runDir, 'config.yaml'));
     const data = options.data ?? config.data.path;
-    const ownFormat = options.data === undefined && config.data.format !== 'auto';
     const split = await readEvalSplit(data, {
       split: options.split,
-      ...(ownFormat ? { format: config.data.format as 'arrow' | 'parquet' } : {}),
+      // Other data may be stored and laid out in another way.
+      ...(options.data === undefined ? readingOptions(config.data) : {}),
     });
     const model = await loadClip(runDir, {
       checkpoint: options.checkpoint ?? 'latest',

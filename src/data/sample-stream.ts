@@ -4,7 +4,7 @@ import type { Chunk, DecodedChunk } from './decode-chunk.js';
 import type { DecodedCache } from './decoded-cache.js';
 import { type DrawnCaption, drawCaption, type ValidMix } from './mixing.js';
 import { epochOrder, rowOrder } from './order.js';
-import { type Row, sampleKey } from './schema.js';
+import { type Row, rowFault, sampleKey } from './schema.js';
 import type { Source } from './sources/source.js';
 import type { Decoder } from './worker-pool.js';
 
@@ -149,8 +149,9 @@ export class SampleStream {
   #draw(row: Row, index: number, epoch: number): DrawnRow {
     const { mix, seed } = this.#options;
     const key = sampleKey(row);
-    if (key === undefined)
-      return { index, key: `row ${index}`, fault: 'It has no key.', caption: undefined, image: NO_PIXELS };
+    const fault = rowFault(row) ?? (key === undefined ? 'It has no key.' : undefined);
+    if (fault !== undefined || key === undefined)
+      return { index, key: key ?? `row ${index}`, fault, caption: undefined, image: NO_PIXELS };
     const image = row.image instanceof Uint8Array ? row.image : NO_PIXELS;
     if (image.length === 0) return { index, key, fault: 'It has no image.', caption: undefined, image };
     return { index, key, fault: undefined, caption: drawCaption(mix, row, seed, epoch, key), image };

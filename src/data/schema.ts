@@ -32,8 +32,19 @@ export type Value =
   | Value[]
   | { readonly [name: string]: Value };
 
-/** One row as readers give it: the columns that were asked for. */
-export type Row = Record<string, Value>;
+/** Under this key a row says why it cannot be used. A symbol, so that it is no column and spreading a row keeps it. */
+export const FAULT: unique symbol = Symbol('capstan.fault');
+
+/**
+ * One row as readers give it: the columns that were asked for. A row that is damaged in a shard that is otherwise
+ * readable has the reason under {@link FAULT}, its key where that is known, and null in all other columns.
+ */
+export type Row = Record<string, Value> & { readonly [FAULT]?: string };
+
+/** Why the row cannot be used; undefined if it can. */
+export function rowFault(row: Row): string | undefined {
+  return row[FAULT];
+}
 
 /** The key of a row as text; undefined if it has none. Whole numbers serve as well as text. */
 export function sampleKey({ key }: Row): string | undefined {

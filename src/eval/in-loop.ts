@@ -1,5 +1,6 @@
 /** The evaluations that a configuration asks for, handed to the training loop. */
 import type { TrainConfig } from '../config/schema.js';
+import { readingOptions } from '../data/datasets/reading-options.js';
 import { ClipTokenizer } from '../data/text/clip-tokenizer.js';
 import {
   classesOf,
@@ -29,7 +30,7 @@ export async function inLoopEvaluators(
   if (zeroShot.length === 0 && !retrieval) return [];
   const split = await readEvalSplit(config.data.path, {
     split: splitName,
-    ...(config.data.format === 'auto' ? {} : { format: config.data.format }),
+    ...readingOptions(config.data),
     ...(maxImages === undefined ? {} : { maxImages }),
   });
   const tokenize = await loadTokenize();
