@@ -1,6 +1,6 @@
 /** The configuration of a training run: types, bounds, defaults, descriptions and units, all from here. */
 import { z } from 'zod';
-import { captionKinds } from '../data/schema.js';
+import { captionKinds, shardFormats } from '../data/schema.js';
 import { targets } from '../data/schemas/column-map.js';
 import { schemaNames } from '../data/schemas/registry.js';
 import { field } from './field.js';
@@ -75,7 +75,7 @@ const dataSchema = z.strictObject({
   path: field(z.string().min(1), 'Data set: a directory of shards, or one shard.'),
   split: field(z.string().min(1).default('train'), 'Split to train on.'),
   format: field(
-    z.enum(['auto', 'arrow', 'parquet']).default('auto'),
+    z.enum(['auto', ...shardFormats]).default('auto'),
     "Storage of the shards; 'auto' goes by their names.",
   ),
   schema: field(

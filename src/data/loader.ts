@@ -14,6 +14,7 @@ import { checkResume, type LoaderState, loaderFingerprint } from './loader-state
 import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
 import { type CaptionMix, validateMix } from './mixing.js';
 import { type Sample, SampleStream, type Segment } from './sample-stream.js';
+import type { ShardFormat } from './schema.js';
 import type { SchemaOptions } from './schemas/apply.js';
 import { requireImages } from './schemas/schema-source.js';
 import type { Source } from './sources/source.js';
@@ -29,7 +30,7 @@ export interface LoaderOptions {
   /** Of a path: which split to open. */
   readonly split?: string;
   /** Of a path: which format to open, if there are several. */
-  readonly format?: 'arrow' | 'parquet';
+  readonly format?: ShardFormat;
   /** Of a path: the schema, column map and image root by which its columns are read, as `openSource` takes them. */
   readonly schema?: SchemaOptions['schema'];
   readonly columns?: SchemaOptions['columns'];

@@ -52,6 +52,15 @@ export function sampleKey({ key }: Row): string | undefined {
   return typeof key === 'string' && key !== '' ? key : undefined;
 }
 
+/**
+ * The formats of shards, in the order in which one is chosen of a directory that holds several: Arrow is the quickest to
+ * read; img2dataset puts a Parquet file without the pictures beside each tar; JSON often only describes the rest.
+ */
+export const shardFormats = ['arrow', 'webdataset', 'parquet', 'jsonl', 'csv', 'json'] as const;
+
+/** The format of a shard. */
+export type ShardFormat = (typeof shardFormats)[number];
+
 /** The type of a column that capstan writes. */
 export type ColumnType = 'string' | 'binary' | 'list<string>';
 

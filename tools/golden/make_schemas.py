@@ -1,7 +1,7 @@
 """Small files laid out as the public data sets are, and what capstan should read from them.
 
 Each folder holds files as the data set's publisher names and encodes them: columns, types, nesting and codec; texts
-and images are made up. `expected.json` beside them says by hand, not by capstan's code, which value is which column.
+and images are made up. `NAME.json` beside the folder NAME says by hand, not by capstan's code, which value is which column.
 """
 
 import csv
@@ -68,18 +68,16 @@ def folder(name):
     return path
 
 
-def expect(name, files, rows, *, schema=None, images=None, split="train", detects=True):
+def expect(name, files, rows, *, schema=None, images=None, split="train"):
     """Writes what reading the files should give; an image stands as its SHA-256."""
     value = {
         "schema": schema or name,
         "files": files,
         "split": split,
-        # Whether columns and file names tell the schema.
-        "detects": detects,
         **({} if images is None else {"images": images}),
         "rows": rows,
     }
-    write_json(folder(name) / "expected.json", value)
+    write_json(ROOT / f"{name}.json", value)
 
 
 def write_json(path, value):

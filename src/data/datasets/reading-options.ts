@@ -1,5 +1,6 @@
+import type { ShardFormat } from '../schema.js';
 import type { ColumnMap } from '../schemas/column-map.js';
-import type { OpenOptions, ShardFormat } from './open.js';
+import type { OpenOptions } from './open.js';
 
 /** How a configuration says that data is read. */
 export interface ReadingConfig {

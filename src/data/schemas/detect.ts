@@ -26,13 +26,13 @@ export function detectSchema(
   columns: readonly string[],
   files: readonly string[],
 ): DatasetSchema | undefined {
-  const fitting = schemas.flatMap((schema) => candidate(schema, columns) ?? []);
+  const fitting = schemas.flatMap((schema) => candidate(schema, columns, files) ?? []);
   const own = fitting.find(({ schema }) => schema.name === 'capstan');
   if (own !== undefined && captionKinds.some((kind) => columns.includes(kind))) return own.schema;
   const others = fitting.filter((one) => one !== own);
   const best = others.filter((one) => !others.some((other) => includesMore(other, one)));
   if (best.length <= 1) return best[0]?.schema ?? own?.schema;
-  const named = best.filter(({ schema }) => files.every((file) => schema.files?.test(basename(file))));
+  const named = best.filter(({ schema }) => hasNames(schema, files));
   if (named.length === 1) return named[0]?.schema;
   throw new ConfigError(
     `${path}: its columns fit the schemas ${best.map(({ schema }) => schema.name).join(' and ')} alike, and the ` +
@@ -40,8 +40,13 @@ export function detectSchema(
   );
 }
 
-function candidate(schema: DatasetSchema, columns: readonly string[]): Candidate | undefined {
+function candidate(
+  schema: DatasetSchema,
+  columns: readonly string[],
+  files: readonly string[],
+): Candidate | undefined {
   const { marks = [] } = schema;
+  if (schema.generic === true && !hasNames(schema, files)) return undefined;
   const needed = rawColumns(schema.columns, columns);
   if (needed === undefined || !marks.every((mark) => columns.includes(mark))) return undefined;
   return { schema, evidence: [...new Set([...needed, ...marks])] };
@@ -49,4 +54,8 @@ function candidate(schema: DatasetSchema, columns: readonly string[]): Candidate
 
 function includesMore(a: Candidate, b: Candidate): boolean {
   return a.evidence.length > b.evidence.length && b.evidence.every((name) => a.evidence.includes(name));
+}
+
+function hasNames(schema: DatasetSchema, files: readonly string[]): boolean {
+  return files.every((file) => schema.files?.test(basename(file)));
 }

@@ -18,6 +18,8 @@ export interface DatasetSchema {
   readonly marks?: readonly string[];
   /** Names of its files, which tell it from data sets with the same columns. */
   readonly files?: RegExp;
+  /** Its columns have names that anything could have, so that it is told by the files' names only. */
+  readonly generic?: true;
 }
 
 /** The first answer of the model in a conversation as LLaVA writes it. */
@@ -113,9 +115,32 @@ export const schemas: readonly DatasetSchema[] = [
     files: /^(share-captioner|sharegpt4v)_/,
   },
   {
+    name: 'vecap',
+    // One object of captions by URL: JSON's reader calls its names `key` and what they name `value`.
+    columns: { key: 'sha256(key)', url: 'key', afc: 'value' },
+    files: /^wit_300m-/,
+    generic: true,
+  },
+  {
     name: 'docci',
     columns: { key: 'example_id', image: 'image_file|image', 'dsc+': 'description' },
     optional: { split: 'split' },
+  },
+  {
+    // img2dataset's members, and capstan's own names in a sample's JSON.
+    name: 'webdataset',
+    columns: { key: '__key__', image: 'jpg|jpeg|png|webp|gif|tif|tiff|avif' },
+    optional: {
+      url: 'url',
+      alt: 'alt|txt',
+      ssc: 'ssc',
+      dsc: 'dsc',
+      'dsc+': 'dsc+',
+      afc: 'afc',
+      captions: 'captions',
+      label: 'label|cls',
+      split: 'split',
+    },
   },
 ];
 
