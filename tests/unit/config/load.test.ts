@@ -185,7 +185,9 @@ eval:
       schema: 'coyo-hd',
       columns: { key: 'id', alt: 'turns[1].value', ssc: ['a', 'b'], dsc: null },
     });
-    expect((await problems(path, ['data.schema=coyo-hq']))[1]).toMatch(/ or "custom"; did you mean 'coyo-hd'\?/);
+    expect((await problems(path, ['data.schema=coyo-hq']))[1]).toMatch(
+      / or "custom"; did you mean 'coyo-hd'\?/,
+    );
     expect(await problems(path, ['data.columns={caption: a}'])).toContain(
       '  --set: data.columns.caption is not a known key (its value: "a"); did you mean \'captions\'?',
     );
