@@ -282,7 +282,9 @@ describe('images by path', () => {
   it('of which there are only URLs are to be downloaded', async () => {
     const source = await apply(new MemorySource(coyo));
     expect(source.columns).not.toContain('image');
-    await expect(source.readRows([0], ['image'])).rejects.toThrow(/only the URLs .* capstan data download/);
+    await expect(source.readRows([0], ['image'])).rejects.toThrow(
+      /only the URLs .* npx capstan data download/,
+    );
     const settings = {
       captions: { alt: 1 },
       batchSize: 1,
@@ -326,9 +328,9 @@ describe('images by path', () => {
     expect(batch.keys.toSorted()).toEqual(['0', '1', '2', '4', '5', '6', '7']);
     await expect(loader.next()).rejects.toThrow(/all 1 epochs/);
     await loader.close();
-    await expect(readEvalSplit(at('data-0.parquet'), { split: 'train', ...how })).rejects.toThrow(
-      /Row 3 of split 'train' .* \(3\): .*gone\.png: cannot be read/,
-    );
+    await expect(
+      readEvalSplit(at('data-0.parquet'), { split: 'train', maxSkipRatio: 0, ...how }),
+    ).rejects.toThrow(/gone\.png: cannot be read/);
   });
 });
 
