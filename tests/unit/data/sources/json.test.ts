@@ -83,6 +83,17 @@ describe('JSON', () => {
     expect(await read('{"alt":"a"}\n{"alt":"b"}')).toEqual([{ alt: 'a' }, { alt: 'b' }]);
   });
 
+  it('finds the ends of strings wherever a read ends, whatever stands before the quote', async () => {
+    // A read is a mebibyte: the backslashes lie across its end.
+    for (let before = 1; before < 12; before++) {
+      for (const inner of ['\\\\', '\\"', '\\\\\\"', '\\\\\\\\', ',]']) {
+        const first = `{"a":"${'x'.repeat(2 ** 20 - 7 - before)}${inner}"}`;
+        const rows = await read(`[${first},{"a":"b"}]`);
+        expect(rows).toEqual([JSON.parse(first), { a: 'b' }]);
+      }
+    }
+  });
+
   it('makes a damaged row a fault and reads those around it', async () => {
     const bad = Buffer.concat([Buffer.from('{"a":"'), Buffer.of(0xff), Buffer.from('"}\n')]);
     const deep = `{"a":${'['.repeat(64)}${']'.repeat(64)}}\n`;
