@@ -2,7 +2,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ConfigError, DataError } from '../../errors.js';
-import { type ShardFormat, shardFormats } from '../schema.js';
+import { type ShardFormat, shardFormats, splits } from '../schema.js';
+import { applySchema, type SchemaOptions } from '../schemas/apply.js';
+import { SchemaSource } from '../schemas/schema-source.js';
 import { BlockCache } from '../sources/block-cache.js';
 import { RowSubset, type Shard, ShardedSource, type Source } from '../sources/source.js';
 import { listPatterns } from '../storage/list.js';
@@ -12,11 +14,12 @@ import { readManifest } from './manifest.js';
 import { restoreInterrupted } from './publish.js';
 import { formatOf, isShardName, openShard, shardEndings, splitOf } from './shard-format.js';
 
-/** What to open of a data set. */
-export interface OpenOptions {
+/** What to open of a data set, and how to read its columns. */
+export interface OpenOptions extends SchemaOptions {
   /**
    * Only the rows of this split: the shards that the manifest lists for it or, in a directory without one, whose
-   * names begin with it and a dash; else the rows that have it in the column `split`, which is read at once.
+   * names begin with it and a dash; else the rows that have it in the column `split`, which is read at once. A data
+   * set of another schema than capstan's that tells no splits is all `train`.
    */
   readonly split?: string;
   /** Which shards, where several formats are there. Default: the first of `shardFormats` that is there. */
@@ -31,9 +34,12 @@ const CACHE_BYTES = 256 * 1024 * 1024;
 
 /**
  * Opens a data set: a directory with a manifest, a directory of shards (in order of their names), the files of a
- * pattern (`{00000..00099}.tar` in order of the braces, `*.tar` of their names), or one file. The format goes by the ending; a `.json` file may hold an array, an object, or lines.
+ * pattern (`{00000..00099}.tar` in order of the braces, `*.tar` of their names), or one file. The format goes by the
+ * ending; a `.json` file may hold an array, an object, or lines. Columns of a schema that is known, named or given are
+ * read as capstan's.
  *
- * @throws ConfigError if there is nothing at the path, no such format, no such split, or no telling the splits.
+ * @throws ConfigError if there is nothing at the path, no such format, no such split, no telling the splits, no
+ *   such schema, or columns that it needs are missing.
  * @throws DataError if a shard is damaged, does not fit the manifest, or there are no rows.
  */
 export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
@@ -55,7 +61,8 @@ export async function openSource(path: string, options: OpenOptions = {}): Promi
     if (format === undefined) {
       throw new ConfigError(`${path}: has no known ending; expected one of ${shardEndings}.`);
     }
-    const source = new ShardedSource(path, [await openLocalShard(path, format, cache)], () => cache.clear());
+    const shards = new ShardedSource(path, [await openLocalShard(path, format, cache)], () => cache.clear());
+    const source = await applySchema(shards, [path], options, openLocalFile);
     if (options.split === undefined) return source;
     // The column, if there is one, knows better than the name of a file that may hold all splits.
     if (source.columns.includes('split') || splitOf(path) !== options.split) {
@@ -110,18 +117,25 @@ async function openShards(
     }
     return shard;
   });
-  const source = new ShardedSource(path, shards, () => cache.clear());
-  if (split === undefined || ofSplit.length > 0) return source;
-  return selectSplit(
-    source,
-    split,
-    ofFormat.map((file) => file.path),
-  );
+  const names = wanted.map((file) => file.path);
+  const raw = new ShardedSource(path, shards, () => cache.clear());
+  const source = await applySchema(raw, names, options, openLocalFile);
+  return split === undefined || ofSplit.length > 0 ? source : selectSplit(source, split, names);
 }
+
+/** Names of splits, one of which in a file's name says that others are elsewhere. */
+const SPLIT_NAMES: ReadonlySet<string> = new Set([...splits, 'valid', 'validation', 'dev', 'eval']);
 
 /** The rows that have the split in their column `split`. */
 async function selectSplit(source: Source, split: string, files: readonly string[]): Promise<Source> {
   if (!source.columns.includes('split')) {
+    const allTrain = source instanceof SchemaSource && !files.some((file) => SPLIT_NAMES.has(splitOf(file)));
+    if (allTrain && split === 'train') return source;
+    if (allTrain) {
+      throw new ConfigError(
+        `${source.path}: there is no split '${split}'; a data set of schema ${source.schema} is all split 'train'.`,
+      );
+    }
     const named = [...new Set(files.map(splitOf))].join(', ');
     throw new ConfigError(
       `${source.path}: cannot tell which rows are of split '${split}': there is no column 'split', and files are ` +
