@@ -53,10 +53,10 @@ export function registerData(program: Command): void {
         const seconds = ((performance.now() - started) / 1000).toFixed(1);
         const counts = Object.entries(manifest.splits).map(([split, count]) => `${split} ${count}`);
         const lines = [`${flags.out}: ${manifest.rows} pictures in ${seconds} s (${counts.join(', ')})`];
-        for (const [name, style] of Object.entries(manifest.styles)) {
-          const missing = style.missing === 0 ? '' : `, ${style.missing} concepts not drawn`;
+        for (const [name, style] of Object.entries(manifest.art)) {
+          const missing = !style.missing ? '' : `, ${style.missing} concepts not drawn`;
           lines.push(
-            `  ${name.padEnd(18)}${style.split.padEnd(6)}${String(style.images).padStart(5)}  ${style.licence}${missing}`,
+            `  ${name.padEnd(18)}${(style.split ?? '').padEnd(6)}${String(style.images).padStart(5)}  ${style.licence}${missing}`,
           );
         }
         process.stdout.write(`${lines.join('\n')}\n`);
