@@ -33,12 +33,12 @@ export function colourName(red: number, green: number, blue: number): string {
 /** Share of the opaque pixels from which a colour counts. */
 const LEAST_SHARE = 0.03;
 
-/** The colours of RGBA pixels that are at least half opaque, the one that covers most first. */
-export function namedColours(pixels: Uint8Array): string[] {
+/** The colours of RGBA pixels of at least that opacity, half by default, the one that covers most first. */
+export function namedColours(pixels: Uint8Array, leastAlpha = 128): string[] {
   const counts = new Map<string, number>();
   let total = 0;
   for (let at = 0; at < pixels.length; at += 4) {
-    if ((pixels[at + 3] as number) < 128) continue;
+    if ((pixels[at + 3] as number) < leastAlpha) continue;
     const name = colourName(pixels[at] as number, pixels[at + 1] as number, pixels[at + 2] as number);
     counts.set(name, (counts.get(name) ?? 0) + 1);
     total++;
