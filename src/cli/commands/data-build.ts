@@ -24,6 +24,7 @@ export function registerDataBuild(data: Command): void {
   const build = data.command('build').description('build a data set');
   registerEmoji(build);
   registerOpenclipart(build);
+  registerScenes(build);
 }
 
 function registerEmoji(build: Command): void {
@@ -58,6 +59,28 @@ function registerOpenclipart(build: Command): void {
     .action(async (flags: OpenclipartFlags) => {
       const { buildOpenclipart } = await import('../../data/datasets/openclipart/build.js');
       await runBuild(flags.out, (hooks) => buildOpenclipart({ ...flags, ...hooks }));
+    });
+}
+
+interface ScenesFlags extends CommonFlags {
+  readonly count: number;
+  readonly omit: number;
+  readonly invent: number;
+}
+
+function registerScenes(build: Command): void {
+  const command = build
+    .command('scenes')
+    .description(
+      'compose pictures of emoji of which everything is known, with captions of known faults and questions',
+    );
+  addCommonOptions(command, 'data/scenes', 224)
+    .option('--count <pictures>', 'how many', integer, 10_000)
+    .option('--omit <share>', 'share of the kinds of things that a synthetic caption leaves out', share, 0.15)
+    .option('--invent <share>', 'share of what a synthetic caption says that is made up', share, 0.1)
+    .action(async (flags: ScenesFlags) => {
+      const { buildScenes } = await import('../../data/datasets/scenes/build.js');
+      await runBuild(flags.out, (hooks) => buildScenes({ ...flags, ...hooks }));
     });
 }
 

@@ -8,6 +8,7 @@ import { groundSentence } from '../ground.js';
 import { capitalise, listOf, withArticle } from '../words.js';
 import type { Alt } from './alt.js';
 import type { Concept } from './concepts.js';
+import { looks } from './looks.js';
 import { kindOf, nounOf } from './nouns.js';
 import type { Scene } from './scene.js';
 import type { Style } from './styles.js';
@@ -41,16 +42,6 @@ function tiltOf({ tilt }: Scene): string {
 
 const sizeOf = ({ side }: Scene): string =>
   side < 64 ? 'rather small' : side < 72 ? 'of medium size' : 'large';
-
-/** How the art of a style looks. */
-const looks: Readonly<Record<string, string>> = {
-  noto: 'soft shading and rounded shapes',
-  twemoji: 'flat shapes without outlines',
-  'fluent-emoji-flat': 'flat, bright shapes',
-  fxemoji: 'simple flat shapes',
-  openmoji: 'black outlines and flat colours',
-  emojione: 'smooth, clean shapes',
-};
 
 /** The captions of the picture with that key. `colours` are the drawing's, the largest first. */
 export function captionsOf(

@@ -9,7 +9,7 @@ import { capitalise, listOf, withArticle } from '../words.js';
 import type { ClipAlt } from './alt.js';
 import type { Look } from './look.js';
 import type { ClipMetadata } from './metadata.js';
-import { kindOf, nounOf } from './nouns.js';
+import { kindOf, nounOf, UNKNOWN_KIND } from './nouns.js';
 import type { ClipGround } from './render.js';
 
 /** The synthetic captions of one drawing. */
@@ -49,7 +49,7 @@ export function clipCaptionsOf(
   );
 
   const kind = kindOf(key);
-  const isKind = noun === kind || kind === 'thing' ? '' : `, ${withArticle(kind)}`;
+  const isKind = noun === kind || kind === UNKNOWN_KIND ? '' : `, ${withArticle(kind)}`;
   const opening = one([
     `This piece of clip art shows ${thing}${isKind}.`,
     `This clip art drawing shows ${thing}${isKind}.`,

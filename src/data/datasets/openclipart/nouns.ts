@@ -82,6 +82,9 @@ const kinds: Readonly<Record<string, string>> = {
   'transportation/roadsigns': 'road sign',
 };
 
+/** What a drawing shows whose folder does not tell. */
+export const UNKNOWN_KIND = 'object';
+
 /** The kind of thing that the drawing's folder is for. */
 export function kindOf(key: string): string {
   for (let folder = key; folder.includes('/'); ) {
@@ -89,7 +92,7 @@ export function kindOf(key: string): string {
     const kind = kinds[folder];
     if (kind !== undefined) return kind;
   }
-  return 'thing';
+  return UNKNOWN_KIND;
 }
 
 let english: ReadonlySet<string> | undefined;
@@ -97,7 +100,9 @@ let english: ReadonlySet<string> | undefined;
 /** Words of the English names and tags of emoji: common words of English, for things that one can draw. */
 function englishWords(): ReadonlySet<string> {
   if (english !== undefined) return english;
-  const entries = readPackage<{ label: string; tags?: string[] }[]>('emojibase-data/en/data.json');
+  const entries = readPackage<{ label: string; tags?: string[] }[]>('emojibase-data/en/data.json').filter(
+    ({ label }) => !label.startsWith('flag: '),
+  );
   const words = entries
     .flatMap(({ label, tags = [] }) => [label, ...tags])
     .flatMap((text) => text.toLowerCase().split(/[^a-z]+/));
@@ -132,6 +137,17 @@ const empty = new Set([
   'for',
   'new',
   'old',
+  'black',
+  'white',
+  'grey',
+  'brown',
+  'red',
+  'orange',
+  'yellow',
+  'green',
+  'blue',
+  'purple',
+  'pink',
   'map',
 ]);
 
@@ -143,12 +159,14 @@ export function plainWords(text: string): string[] {
 
 /**
  * What synthetic captions call the drawing: its title where that is one to three common English words, else the kind
- * of its folder. Titles in other languages, names of people, places and programs stay in the AltText alone.
+ * of its folder. Titles in other languages, names of people, places and programs stay in the AltText alone. Colours
+ * are left out of a name: what colours it has is measured.
  */
 export function nounOf(key: string, { title }: ClipMetadata): string {
-  const words = plainWords(title).map((word) => word.toLowerCase());
+  const words = plainWords(title)
+    .map((word) => word.toLowerCase())
+    .filter((word) => !empty.has(word));
   const known = englishWords();
-  const named =
-    words.length > 0 && words.length <= 3 && words.every((word) => known.has(word) || empty.has(word));
-  return named && words.some((word) => !empty.has(word)) ? words.join(' ') : kindOf(key);
+  const named = words.length > 0 && words.length <= 3 && words.every((word) => known.has(word));
+  return named ? words.join(' ') : kindOf(key);
 }
