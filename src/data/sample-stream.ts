@@ -4,7 +4,7 @@ import type { Chunk, DecodedChunk } from './decode-chunk.js';
 import type { DecodedCache } from './decoded-cache.js';
 import { type DrawnCaption, drawCaption, type ValidMix } from './mixing.js';
 import { epochOrder, rowOrder } from './order.js';
-import { type Row, sampleKey } from './schema.js';
+import { faultOfImage, type Row, sampleKey } from './schema.js';
 import type { Source } from './sources/source.js';
 import type { Decoder } from './worker-pool.js';
 
@@ -151,8 +151,9 @@ export class SampleStream {
     const key = sampleKey(row);
     if (key === undefined)
       return { index, key: `row ${index}`, fault: 'It has no key.', caption: undefined, image: NO_PIXELS };
-    const image = row.image instanceof Uint8Array ? row.image : NO_PIXELS;
-    if (image.length === 0) return { index, key, fault: 'It has no image.', caption: undefined, image };
+    const fault = faultOfImage(row);
+    if (fault !== undefined) return { index, key, fault, caption: undefined, image: NO_PIXELS };
+    const image = row.image as Uint8Array;
     return { index, key, fault: undefined, caption: drawCaption(mix, row, seed, epoch, key), image };
   }
 }

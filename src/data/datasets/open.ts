@@ -40,7 +40,7 @@ export async function openSource(path: string, options: OpenOptions = {}): Promi
   const info = await stat(path).catch(() => undefined);
   if (info === undefined) {
     throw new ConfigError(
-      `${path}: there is no such data set. Build the built-in one with: capstan data build emoji --out ${path}`,
+      `${path}: there is no such data set. Build the built-in one with: npx capstan data build emoji --out ${path}`,
     );
   }
   if (!info.isDirectory()) {

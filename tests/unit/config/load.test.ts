@@ -185,6 +185,15 @@ eval:
     expect(await problems(write('a.yaml', minimal), [`data.cropScale=${value}`])).toContain(problem);
   });
 
+  it.each(['train=', 'train= ', 'train=# nothing', 'run.name='])(
+    'says of --set %s that it has no value',
+    async (set) => {
+      expect(await problems(write('a.yaml', minimal), [set])).toEqual([
+        `--set ${set}: there is no value after the '='. Write path=value, such as train.lr=1e-3; an empty text is ''.`,
+      ]);
+    },
+  );
+
   it('refuses a best checkpoint by a figure that nothing computes', async () => {
     const path = write('a.yaml', minimal);
     expect(await problems(path, ['checkpoint.keepBest=val/retrieval/meanRecall'])).toContain(
