@@ -66,7 +66,7 @@ export async function buildEmoji(options: BuildEmojiOptions = {}): Promise<Manif
       settings: { renderings },
       skipped: [],
       files: [],
-      versions: versionsOf(['emojibase-data', 'sharp', 'apache-arrow', 'parquetjs-lite']),
+      versions: versionsOf(['emojibase-data', 'sharp', 'apache-arrow', 'hyparquet-writer']),
       shards,
     };
     await writeJson(join(directory, MANIFEST_NAME), manifest);

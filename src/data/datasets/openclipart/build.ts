@@ -130,7 +130,7 @@ export async function buildOpenclipart(options: BuildOpenclipartOptions = {}): P
         ...(meter === undefined ? {} : { captionTokens: meter.summary() }),
         skipped,
         files: [],
-        versions: versionsOf(['emojibase-data', 'sharp', 'apache-arrow', 'parquetjs-lite']),
+        versions: versionsOf(['emojibase-data', 'sharp', 'apache-arrow', 'hyparquet-writer']),
         shards,
       };
       await writeJson(join(directory, MANIFEST_NAME), manifest);

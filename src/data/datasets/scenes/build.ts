@@ -99,7 +99,7 @@ export async function buildScenes(options: BuildScenesOptions = {}): Promise<Man
       ...(meter === undefined ? {} : { captionTokens: meter.summary() }),
       skipped: [],
       files,
-      versions: versionsOf(['emojibase-data', 'sharp', 'apache-arrow', 'parquetjs-lite']),
+      versions: versionsOf(['emojibase-data', 'sharp', 'apache-arrow', 'hyparquet-writer']),
       shards,
     };
     await writeJson(join(directory, MANIFEST_NAME), manifest);
