@@ -11,6 +11,8 @@ export { type TrainConfig, trainConfigSchema } from './config/schema.js';
 export { type BuildEmojiOptions, buildEmoji } from './data/datasets/emoji/build.js';
 export { type Classes, emojiClasses } from './data/datasets/emoji-classes.js';
 export { type OpenOptions, openSource } from './data/datasets/open.js';
+export { type BuildOpenclipartOptions, buildOpenclipart } from './data/datasets/openclipart/build.js';
+export { type BuildScenesOptions, buildScenes } from './data/datasets/scenes/build.js';
 export { evalTransform, trainTransform } from './data/image/transforms.js';
 export {
   type Batch,
