@@ -67,11 +67,9 @@ export async function decodeChunk(
         image = await decodeImage(chunk.bytes.subarray(chunk.offsets[i], chunk.offsets[i + 1]));
         cache?.put(row, image);
       }
-      const transformed =
-        transform === 'train'
-          ? trainPixels(image, imageSize, new KeyedRandom(seed, 'crop', chunk.epoch, key), cropScale)
-          : evalPixels(image, imageSize);
-      pixels.set(transformed, i * imageBytes);
+      const out = pixels.subarray(i * imageBytes, (i + 1) * imageBytes);
+      if (transform === 'eval') evalPixels(image, imageSize, out);
+      else trainPixels(image, imageSize, new KeyedRandom(seed, 'crop', chunk.epoch, key), cropScale, out);
       failures.push(null);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
