@@ -1,11 +1,13 @@
 /**
  * Image files to pixels, as Pillow decodes them for open_clip: an embedded colour profile is ignored,
  * an EXIF orientation is ignored, of an animation the first frame counts, and 16 bits become the upper 8.
- * Decoding is libvips's (through sharp); on JPEG, PNG, WebP and GIF its pixels equal Pillow's.
+ * Decoding is libjpeg-turbo's for ordinary JPEGs and libvips's (through sharp) for all else; on JPEG, PNG, WebP and GIF
+ * the pixels equal Pillow's.
  */
 import sharp, { type OutputInfo } from 'sharp';
 import { DataError } from '../../errors.js';
 import { type ColourMode, type ImageHeader, readImageHeader } from './header.js';
+import { decodeJpeg } from './jpeg.js';
 
 // Images are small and many: they are decoded side by side by worker threads, and none twice.
 sharp.concurrency(1);
@@ -56,6 +58,8 @@ function checkHeader(bytes: Uint8Array): ImageHeader {
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): Promise<DecodedImage> {
   const header = checkHeader(bytes);
   const maxPixels = options.maxPixels ?? DEFAULT_MAX_PIXELS;
+  const jpeg = header.format === 'jpeg' ? decodeJpeg(bytes, maxPixels) : undefined;
+  if (jpeg !== undefined) return { ...jpeg, mode: 'rgb', hasAlpha: false };
   const image = sharp(bytes, { ignoreIcc: true, failOn: 'error', limitInputPixels: maxPixels });
   if (header.mode === 'cmyk') image.pipelineColourspace('cmyk').toColourspace('cmyk');
   let decoded: { data: Buffer; info: OutputInfo };
