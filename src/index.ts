@@ -25,6 +25,10 @@ export {
 export type { CaptionMix } from './data/mixing.js';
 export { type CaptionKind, captionKinds, type Row, type Value } from './data/schema.js';
 export type { Source } from './data/sources/source.js';
+export type { ListedFile } from './data/storage/list.js';
+export type { S3Options, StorageOptions } from './data/storage/options.js';
+export { Storage, type StorageStats } from './data/storage/storage.js';
+export type { StoredFile } from './data/storage/stored-file.js';
 export { ClipTokenizer, type TokenBatch } from './data/text/clip-tokenizer.js';
 // Engine
 export {

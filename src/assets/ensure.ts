@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { AssetError } from '../errors.js';
 import { takeLock } from '../lock.js';
 import { cacheDirectory, describeFileError, formatBytes, makeDirectory, requireSpace } from './cache-dir.js';
-import { download, TransferError } from './http.js';
+import { download } from './http.js';
 import { downloadCommand, findPip, type Pip, pipDownload, pipSettings, resolveWheel } from './pip.js';
+import { TransferError } from './request.js';
 import type { AssetProgress, AssetProgressListener, PinnedAsset, PinnedWheel } from './types.js';
 import { extractZipEntries, readZipEntries, type ZipEntry } from './zip.js';
 

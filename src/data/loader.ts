@@ -10,10 +10,12 @@ import { type Batch, BatchBuilder, type BatchShape } from './batch.js';
 import { openSource } from './datasets/open.js';
 import { DecodedCache } from './decoded-cache.js';
 import { type CropScale, TRAIN_SCALE } from './image/crop.js';
+import { KeyWatch } from './key-watch.js';
 import { checkResume, type LoaderState, loaderFingerprint } from './loader-state.js';
 import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
 import { type CaptionMix, validateMix } from './mixing.js';
 import { type Sample, SampleStream, type Segment } from './sample-stream.js';
+import { skipBudget } from './skip-budget.js';
 import type { Source } from './sources/source.js';
 import { createDecoder, type Decoder } from './worker-pool.js';
 
@@ -70,6 +72,11 @@ export interface LoaderOptions {
   readonly onSkip?: (reason: string, key: string) => void;
   /** Told likewise of each sample that has no caption of the mix. */
   readonly onNoCaption?: (key: string) => void;
+  /**
+   * Told likewise of each sample whose key another sample of the epoch has, in the epoch that the loader begins in and
+   * as far as 65,536 keys go. Their captions and crops are drawn alike.
+   */
+  readonly onRepeatedKey?: (key: string) => void;
 }
 
 /** An endless, or after `epochs` ending, sequence of batches. */
@@ -90,7 +97,7 @@ export interface Loader extends AsyncIterable<Batch> {
   close(): Promise<void>;
 }
 
-interface Settings extends BatchShape, Pick<LoaderOptions, 'onSkip' | 'onNoCaption'> {
+interface Settings extends BatchShape, Pick<LoaderOptions, 'onSkip' | 'onNoCaption' | 'onRepeatedKey'> {
   readonly prefetch: number;
   readonly dropLast: boolean;
   readonly maxSkipRatio: number;
@@ -189,6 +196,7 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
         epochs,
         ...(options.onSkip ? { onSkip: options.onSkip } : {}),
         ...(options.onNoCaption ? { onNoCaption: options.onNoCaption } : {}),
+        ...(options.onRepeatedKey ? { onRepeatedKey: options.onRepeatedKey } : {}),
       },
       stream,
       { ...start },
@@ -230,6 +238,7 @@ class StreamLoader implements Loader {
   readonly #stream: SampleStream;
   readonly #close: () => Promise<void>;
   readonly #recorder = new MixRecorder();
+  readonly #keyWatch = new KeyWatch();
   /** Batches under preparation, each begun when the one before is ready. */
   readonly #ahead: Promise<Prepared | undefined>[] = [];
   #last: Promise<unknown> = Promise.resolve();
@@ -296,6 +305,7 @@ class StreamLoader implements Loader {
     this.#recorder.record(batch, batch.epoch, fallbacks);
     for (const { reason, key } of batch.skipped) this.#settings.onSkip?.(reason, key);
     for (const key of batch.noCaption) this.#settings.onNoCaption?.(key);
+    for (const key of this.#keyWatch.repeated(batch.keys, batch.epoch)) this.#settings.onRepeatedKey?.(key);
     return batch;
   }
 
@@ -367,8 +377,7 @@ class StreamLoader implements Loader {
   /** The budget is the epoch's, so that which epoch fails does not depend on the order of its samples. */
   #checkBudget(epoch: number, key: string, fault: string): void {
     const { maxSkipRatio, numRows } = this.#settings;
-    // As written in decimals: 0.29 * 100 is a little less than 29.
-    const budget = Math.floor(maxSkipRatio * numRows + 1e-6);
+    const budget = skipBudget(maxSkipRatio, numRows);
     if (this.#epochBroken <= budget) return;
     throw new DataError(
       `Epoch ${epoch}: broken samples: ${this.#epochBroken}, more than the ${budget} of ${numRows} that ` +

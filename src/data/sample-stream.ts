@@ -4,7 +4,7 @@ import type { Chunk, DecodedChunk } from './decode-chunk.js';
 import type { DecodedCache } from './decoded-cache.js';
 import { type DrawnCaption, drawCaption, type ValidMix } from './mixing.js';
 import { epochOrder, rowOrder } from './order.js';
-import { type Row, sampleKey, type Value } from './schema.js';
+import { faultOfImage, type Row, sampleKey } from './schema.js';
 import type { Source } from './sources/source.js';
 import type { Decoder } from './worker-pool.js';
 
@@ -151,20 +151,11 @@ export class SampleStream {
     const key = sampleKey(row);
     if (key === undefined)
       return { index, key: `row ${index}`, fault: 'It has no key.', caption: undefined, image: NO_PIXELS };
-    const fault = faultOfImage(row.image);
+    const fault = faultOfImage(row);
     if (fault !== undefined) return { index, key, fault, caption: undefined, image: NO_PIXELS };
     const image = row.image as Uint8Array;
     return { index, key, fault: undefined, caption: drawCaption(mix, row, seed, epoch, key), image };
   }
-}
-
-/** Why a cell of the column `image` cannot be one; undefined if it may. */
-function faultOfImage(image: Value | undefined): string | undefined {
-  if (image instanceof Uint8Array) return image.length === 0 ? 'It has no image.' : undefined;
-  if (image === null || image === undefined) return 'It has no image.';
-  const type = Array.isArray(image) ? 'list' : typeof image;
-  const found = JSON.stringify(typeof image === 'bigint' ? String(image) : image).slice(0, 80);
-  return `Its image is of type ${type} (${found}); expected bytes: the content of an image file, not its path.`;
 }
 
 interface DrawnRow {

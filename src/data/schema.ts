@@ -41,6 +41,15 @@ export function sampleKey({ key }: Row): string | undefined {
   return typeof key === 'string' && key !== '' ? key : undefined;
 }
 
+/** Why what a row has in the column `image` cannot be one; undefined if it may. */
+export function faultOfImage({ image }: Row): string | undefined {
+  if (image instanceof Uint8Array) return image.length === 0 ? 'It has no image.' : undefined;
+  if (image === null || image === undefined) return 'It has no image.';
+  const type = Array.isArray(image) ? 'list' : typeof image;
+  const found = JSON.stringify(typeof image === 'bigint' ? String(image) : image).slice(0, 80);
+  return `Its image is of type ${type} (${found}); expected bytes: the content of an image file, not its path.`;
+}
+
 /** The type of a column that capstan writes. */
 export type ColumnType = 'string' | 'binary' | 'list<string>';
 

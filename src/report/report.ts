@@ -6,7 +6,7 @@ import { replaceFile } from '../replace-file.js';
 import { median } from '../statistics.js';
 import { examplesSection } from './examples.js';
 import { escapeHtml, page, percent, table, timesChance } from './html.js';
-import { type RunFiles, readRun } from './run-files.js';
+import { describeResult, ownResults, type RunFiles, readRun } from './run-files.js';
 import {
   configSection,
   confusionSection,
@@ -37,17 +37,19 @@ function tile(value: string, name: string, note: string): string {
 /** The figures to see first. */
 function tiles(run: RunFiles): string {
   const shown: string[] = [];
-  for (const { metrics, classes, split } of run.zeroShot) {
+  const own = ownResults(run);
+  for (const file of own.zeroShot) {
+    const { metrics, classes } = file;
     const { top1, chanceTop1, numClasses } = metrics;
     shown.push(
       tile(
         percent(top1),
         `zero-shot top-1 by ${classes}`,
-        `${timesChance(top1, chanceTop1)} chance, ${numClasses} classes, ${split}`,
+        `${timesChance(top1, chanceTop1)} chance, ${numClasses} classes, ${describeResult(run, file)}`,
       ),
     );
   }
-  for (const { metrics, split } of run.retrieval) {
+  for (const { metrics, split } of own.retrieval) {
     for (const [name, direction] of [
       ['text to image', metrics.textToImage],
       ['image to text', metrics.imageToText],

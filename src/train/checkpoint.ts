@@ -67,6 +67,7 @@ const stateSchema = z.object({
 const MODEL = 'model.safetensors';
 const OPTIMIZER = 'optimizer.safetensors';
 const STATE = 'state.json';
+const RESTORE = 'Put the file back from a copy, or take another checkpoint.';
 
 /** The directory's name for a step. */
 export function checkpointName(step: number): string {
@@ -142,12 +143,18 @@ export async function readState(directory: string): Promise<RunState> {
     json = JSON.parse(await readFile(path, 'utf8'));
   } catch (error) {
     throw new CheckpointError(
-      `Checkpoint ${directory} has no readable ${STATE}: ${(error as Error).message}`,
+      `Checkpoint ${directory} has no readable ${STATE}: ${(error as Error).message}. ${RESTORE}`,
+      { cause: error },
     );
   }
   const parsed = stateSchema.safeParse(json);
   if (!parsed.success) {
-    throw new CheckpointError(`${path} is not a checkpoint's state: ${z.prettifyError(parsed.error)}`);
+    const [issue] = parsed.error.issues;
+    throw new CheckpointError(
+      `${path} is damaged: ${issue?.path.join('.') || 'all of it'}: ` +
+        `${issue?.message.replace(/^Invalid input: /, '')}. ${RESTORE}`,
+      { cause: parsed.error },
+    );
   }
   const { files, format: _, ...state } = parsed.data;
   for (const name of [MODEL, OPTIMIZER]) {

@@ -4,7 +4,7 @@ import { readdir, readFile, realpath } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { makeDirectories } from '../directories.js';
+import { makeDirectories, removeEmptyDirectories } from '../directories.js';
 import type { EngineInfo } from '../engine/index.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import { takeLock } from '../lock.js';
@@ -28,7 +28,8 @@ export type RunPaths = ReturnType<typeof runPaths>;
  *
  * @param mayExist whether an earlier run may be continued there
  * @param inform told why it takes a while, if it does
- * @returns a function that gives the folder up
+ * @returns a function that gives the folder up, and removes what was made for it if nothing was put there: a run
+ *   that is refused leaves nothing behind
  * @throws ConfigError if the folder holds another run or another process trains in it; CheckpointError if it cannot be
  *   written
  */
@@ -47,9 +48,10 @@ export async function claimRunFolder(
   };
   await refuseOtherRun();
   let release: () => Promise<void>;
+  let made: string | undefined;
   try {
-    await makeDirectories(directory);
-    release = await takeLock(lock, {
+    made = await makeDirectories(directory);
+    const unlock = await takeLock(lock, {
       onWait: ({ pid, host }) =>
         inform(`${directory} is locked by process ${pid} on ${host}: looking whether that is still there.`),
       refusal: ({ pid, host }) =>
@@ -57,7 +59,12 @@ export async function claimRunFolder(
           `Process ${pid} on ${host} trains in ${directory}. Wait for it, or choose another run.name.`,
         ),
     });
+    release = async () => {
+      await unlock();
+      await removeEmptyDirectories(directory, made);
+    };
   } catch (error) {
+    await removeEmptyDirectories(directory, made);
     throw error instanceof ConfigError ? error : notWritable(directory, error);
   }
   try {

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeDirectories } from '../../src/directories.js';
+import { makeDirectories, removeEmptyDirectories } from '../../src/directories.js';
 
 let root: string;
 beforeEach(() => {
@@ -15,11 +15,25 @@ const isDirectory = (path: string): boolean => statSync(path).isDirectory();
 describe('makeDirectories', () => {
   it('makes what is missing on the way, and nothing of what is there', async () => {
     const path = join(root, 'a', 'b', 'c');
-    await makeDirectories(path);
+    expect(await makeDirectories(path)).toBe(join(root, 'a'));
     expect(isDirectory(path)).toBe(true);
-    await makeDirectories(path);
+    expect(await makeDirectories(path)).toBeUndefined();
+    expect(await makeDirectories(join(path, 'd'))).toBe(join(path, 'd'));
     await makeDirectories('.');
     await makeDirectories('/');
+  });
+
+  it('is taken back as far as nothing was put there', async () => {
+    mkdirSync(join(root, 'own'));
+    const path = join(root, 'own', 'b', 'c');
+    await removeEmptyDirectories(path, await makeDirectories(path));
+    expect(readdirSync(join(root, 'own'))).toEqual([]);
+    await makeDirectories(path);
+    writeFileSync(join(root, 'own', 'b', 'file'), '');
+    await removeEmptyDirectories(path, join(root, 'own'));
+    expect(readdirSync(join(root, 'own', 'b'))).toEqual(['file']);
+    await removeEmptyDirectories(join(root, 'own'), undefined);
+    expect(isDirectory(join(root, 'own'))).toBe(true);
   });
 
   it('follows links', async () => {

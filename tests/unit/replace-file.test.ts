@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { replaceFile } from '../../src/replace-file.js';
+import { replaceFile, requireReplaceable } from '../../src/replace-file.js';
 
 let root: string;
 beforeEach(() => {
@@ -50,5 +50,20 @@ describe('replaceFile', () => {
     await replaceFile('/dev/null', 'x');
     await expect(replaceFile('/dev/full', 'x')).rejects.toMatchObject({ code: 'ENOSPC' });
     for (const device of ['/dev/null', '/dev/full']) expect(statSync(device).isCharacterDevice()).toBe(true);
+  });
+});
+
+describe('requireReplaceable', () => {
+  it('refuses what replaceFile would, and leaves everything as it was', async () => {
+    const path = join(root, 'a.txt');
+    await requireReplaceable(path);
+    expect(readdirSync(root)).toEqual([]);
+    writeFileSync(path, 'earlier');
+    await requireReplaceable(path);
+    expect(readFileSync(path, 'utf8')).toBe('earlier');
+    await expect(requireReplaceable(root)).rejects.toMatchObject({ code: 'EISDIR' });
+    await expect(requireReplaceable(join(root, 'none', 'b'))).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(requireReplaceable(join(path, 'b'))).rejects.toMatchObject({ code: 'ENOTDIR' });
+    expect(readdirSync(root)).toEqual(['a.txt']);
   });
 });

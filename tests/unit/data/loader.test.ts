@@ -51,6 +51,18 @@ async function all(loader: Loader): Promise<Batch[]> {
 const spoil = (broken: readonly number[], how: Row): Row[] =>
   rows.map((row, i) => (broken.includes(i) ? { ...row, ...how } : row));
 
+describe('keys', () => {
+  it('that another sample has are told in the first epoch, once each', async () => {
+    const told: string[] = [];
+    const twins = rows.slice(0, 24).map((row, i) => (i >= 20 ? { ...row, key: 'k3' } : row));
+    const onRepeatedKey = (key: string): unknown => told.push(key);
+    await all(await open({ source: new MemorySource(twins), epochs: 2, onRepeatedKey }));
+    expect(told).toEqual(['k3', 'k3', 'k3', 'k3']);
+    await all(await open({ source: new MemorySource(rows.slice(0, 24)), epochs: 2, onRepeatedKey }));
+    expect(told).toHaveLength(4);
+  });
+});
+
 describe('batches', () => {
   it('hold images, tokens and captions that belong together', async () => {
     const loader = await open({ transform: 'eval', shuffle: false });

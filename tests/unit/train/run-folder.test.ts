@@ -44,6 +44,23 @@ describe('claimRunFolder', () => {
     await (await claimRunFolder(paths, false))();
   });
 
+  it('removes what it made if nothing was put there, and only that', async () => {
+    await (await claimRunFolder(paths, false))();
+    expect(await readdir(root)).toEqual([]);
+    await mkdir(join(root, 'sweeps'));
+    await (await claimRunFolder(paths, false))();
+    expect(await readdir(root)).toEqual(['sweeps']);
+    expect(await readdir(join(root, 'sweeps'))).toEqual([]);
+    const release = await claimRunFolder(paths, false);
+    await writeFile(paths.config, 'task: clip\n');
+    await release();
+    expect(await readdir(paths.directory)).toEqual(['config.yaml']);
+    const empty = runPaths(join(root, 'sweeps', 'b'));
+    await mkdir(empty.directory);
+    await (await claimRunFolder(empty, false))();
+    expect(await readdir(empty.directory)).toEqual([]);
+  });
+
   it('says so when the folder cannot be written', async () => {
     await writeFile(join(root, 'sweeps'), '');
     const error = claimRunFolder(paths, false);
