@@ -8,6 +8,7 @@ import sharp, { type OutputInfo } from 'sharp';
 import { DataError } from '../../errors.js';
 import { type ColourMode, type ImageHeader, readImageHeader } from './header.js';
 import { decodeJpeg } from './jpeg.js';
+import type { PixelRoom } from './pixel-room.js';
 
 // Images are small and many: they are decoded side by side by worker threads, and none twice.
 sharp.concurrency(1);
@@ -34,6 +35,8 @@ export interface DecodedImage extends Pixels {
 export interface DecodeOptions {
   /** Larger images are refused before they are decoded. Default {@link DEFAULT_MAX_PIXELS}. */
   readonly maxPixels?: number;
+  /** Where the pixels may be put, for a caller that is done with them before it uses the room again. */
+  readonly room?: PixelRoom;
 }
 
 /** What the first bytes tell, without decoding. @throws DataError if they are of no image that can be read */
@@ -59,7 +62,7 @@ export function checkHeader(bytes: Uint8Array): ImageHeader {
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): Promise<DecodedImage> {
   const header = checkHeader(bytes);
   const maxPixels = options.maxPixels ?? DEFAULT_MAX_PIXELS;
-  const jpeg = header.format === 'jpeg' ? decodeJpeg(bytes, maxPixels) : undefined;
+  const jpeg = header.format === 'jpeg' ? decodeJpeg(bytes, maxPixels, options.room) : undefined;
   if (jpeg !== undefined) return { ...jpeg, mode: 'rgb', hasAlpha: false };
   const image = sharp(bytes, { ignoreIcc: true, failOn: 'error', limitInputPixels: maxPixels });
   if (header.mode === 'cmyk') image.pipelineColourspace('cmyk').toColourspace('cmyk');

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { koffi } from '../../koffi.js';
 import type { Pixels } from './decode.js';
+import type { PixelRoom } from './pixel-room.js';
 
 // Numbers of turbojpeg.h.
 const DECOMPRESS = 1;
@@ -70,15 +71,17 @@ let library: TurboJpeg | undefined | null = null;
 /**
  * Decodes a grey or coloured JPEG of 8 bits. Undefined if there is anything about the file, be it more than
  * `maxPixels` pixels, inks, damage or a mere warning, or no library for this platform: libvips then says what it is.
+ *
+ * @param room where to put the pixels; else they get memory of their own
  */
-export function decodeJpeg(bytes: Uint8Array, maxPixels: number): Pixels | undefined {
+export function decodeJpeg(bytes: Uint8Array, maxPixels: number, room?: PixelRoom): Pixels | undefined {
   if (library === null) library = load();
   if (library === undefined) return undefined;
   // A handle of its own for each image: it costs little, keeps no memory, and its settings are nobody else's.
   const handle = library.init(DECOMPRESS);
   if (handle === null) return undefined;
   try {
-    return decodeBy(library, handle, bytes, maxPixels);
+    return decodeBy(library, handle, bytes, maxPixels, room);
   } finally {
     library.destroy(handle);
   }
@@ -89,6 +92,7 @@ function decodeBy(
   handle: unknown,
   bytes: Uint8Array,
   maxPixels: number,
+  room: PixelRoom | undefined,
 ): Pixels | undefined {
   set(handle, STOP_ON_WARNING, 1);
   set(handle, SCAN_LIMIT, MAX_SCANS);
@@ -97,7 +101,8 @@ function decodeBy(
   const height = get(handle, HEIGHT);
   if (width * height > maxPixels || get(handle, PRECISION) !== BITS) return undefined;
   if (get(handle, COLOUR_SPACE) >= CMYK) return undefined;
-  const data = Buffer.allocUnsafeSlow(width * height * 3);
+  const numBytes = width * height * 3;
+  const data = room?.take(numBytes) ?? Buffer.allocUnsafeSlow(numBytes);
   if (decode(handle, bytes, bytes.length, data, 0, FORMAT_RGB) !== 0) return undefined;
   return { data, width, height, channels: 3 };
 }
