@@ -50,10 +50,22 @@ export function faultOfImage({ image }: Row): string | undefined {
   return `Its image is of type ${type} (${found}); expected bytes: the content of an image file, not its path.`;
 }
 
-/** The type of a column that capstan writes. */
-export type ColumnType = 'string' | 'binary' | 'list<string>';
+/**
+ * The type of a column that capstan writes. An `image` is bytes, or text that says where they are; it is stored as the struct
+ * of both that Hugging Face's `datasets` knows as an image. `list<string>` is short for `{ list: 'string' }`.
+ */
+export type ColumnType =
+  | 'string'
+  | 'binary'
+  | 'image'
+  | 'int64'
+  | 'float64'
+  | 'bool'
+  | 'list<string>'
+  | { readonly list: ColumnType }
+  | { readonly struct: readonly Column[] };
 
-/** A column that capstan writes. */
+/** A column that capstan writes. Any value may be null. */
 export interface Column {
   readonly name: string;
   readonly type: ColumnType;
