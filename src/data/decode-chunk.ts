@@ -4,7 +4,7 @@ import { KeyedRandom } from '../rng.js';
 import type { DecodedCache } from './decoded-cache.js';
 import type { CropScale } from './image/crop.js';
 import { decodeImage } from './image/decode.js';
-import { PixelRoom } from './image/pixel-room.js';
+import { PixelRoom } from './image/pixels.js';
 import { evalPixels, trainPixels } from './image/transforms.js';
 import type { ClipTokenizer } from './text/clip-tokenizer.js';
 

@@ -8,7 +8,7 @@ import sharp, { type OutputInfo } from 'sharp';
 import { DataError } from '../../errors.js';
 import { type ColourMode, type ImageHeader, readImageHeader } from './header.js';
 import { decodeJpeg } from './jpeg.js';
-import type { PixelRoom } from './pixel-room.js';
+import type { PixelRoom, Pixels } from './pixels.js';
 
 // Images are small and many: they are decoded side by side by worker threads, and none twice.
 sharp.concurrency(1);
@@ -16,15 +16,6 @@ sharp.cache(false);
 
 /** Above this, Pillow refuses an image as a decompression bomb. */
 export const DEFAULT_MAX_PIXELS = 178_956_970;
-
-/** Decoded pixels: 8 bits, interleaved, row by row. */
-export interface Pixels {
-  readonly data: Uint8Array;
-  readonly width: number;
-  readonly height: number;
-  /** 3: RGB. 4: RGB and alpha, or CMYK. */
-  readonly channels: 3 | 4;
-}
 
 export interface DecodedImage extends Pixels {
   readonly mode: ColourMode;

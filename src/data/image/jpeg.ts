@@ -6,8 +6,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { koffi } from '../../koffi.js';
-import type { Pixels } from './decode.js';
-import type { PixelRoom } from './pixel-room.js';
+import type { PixelRoom, Pixels } from './pixels.js';
 
 // Numbers of turbojpeg.h.
 const DECOMPRESS = 1;

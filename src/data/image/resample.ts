@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { builtFile } from '../built-file.js';
 import type { Box } from './crop.js';
-import type { Pixels } from './decode.js';
+import type { Pixels } from './pixels.js';
 
 /** Of a pair of weights: two times the lower 12 bits, two times the upper 10 and the sign, each in 16. */
 const PAIR_WORDS = 4;

@@ -8,7 +8,7 @@
  * sum 1, with Keys' kernel k at a = -1/2.
  */
 import type { Box } from './crop.js';
-import type { Pixels } from './decode.js';
+import type { Pixels } from './pixels.js';
 import { resample, Weights } from './resample.js';
 
 // A sum of products of a byte and a weight has 8 + 22 bits, a sign, and one to spare for overshoot.

@@ -10,7 +10,8 @@
  */
 import type { KeyedRandom } from '../../rng.js';
 import { type Box, type CropScale, evalGeometry, randomResizedCropBox } from './crop.js';
-import { type DecodedImage, type DecodeOptions, decodeImage, type Pixels } from './decode.js';
+import { type DecodedImage, type DecodeOptions, decodeImage } from './decode.js';
+import type { Pixels } from './pixels.js';
 import { resizeBicubic, resizeNearest } from './resize-pil.js';
 
 /** a * b / 255, rounded, for bytes. */

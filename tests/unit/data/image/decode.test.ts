@@ -3,7 +3,7 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { decodeImage } from '../../../../src/data/image/decode.js';
 import { readImageHeader } from '../../../../src/data/image/header.js';
-import { PixelRoom } from '../../../../src/data/image/pixel-room.js';
+import { PixelRoom } from '../../../../src/data/image/pixels.js';
 import { evalTransform, trainTransform } from '../../../../src/data/image/transforms.js';
 import { DataError } from '../../../../src/errors.js';
 import { KeyedRandom } from '../../../../src/rng.js';

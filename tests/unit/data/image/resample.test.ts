@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Pixels } from '../../../../src/data/image/decode.js';
+import type { Pixels } from '../../../../src/data/image/pixels.js';
 import { resizeBicubic } from '../../../../src/data/image/resize-pil.js';
 import { KeyedRandom } from '../../../../src/rng.js';
 

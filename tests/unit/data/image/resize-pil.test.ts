@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Box } from '../../../../src/data/image/crop.js';
-import type { Pixels } from '../../../../src/data/image/decode.js';
+import type { Pixels } from '../../../../src/data/image/pixels.js';
 import * as pil from '../../../../src/data/image/resize-pil.js';
 import { KeyedRandom } from '../../../../src/rng.js';
 

@@ -1,4 +1,13 @@
-/** Memory for the pixels of one image after the other. */
+/** Pixels, and memory for those of one image after the other. */
+
+/** Decoded pixels: 8 bits, interleaved, row by row. */
+export interface Pixels {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  /** 3: RGB. 4: RGB and alpha, or CMYK. */
+  readonly channels: 3 | 4;
+}
 
 /** Room for larger images is not kept. */
 const MAX_KEPT_BYTES = 64 * 2 ** 20;
