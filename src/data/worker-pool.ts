@@ -1,7 +1,7 @@
 /** Decodes chunks in worker threads, or in this one. */
 import { Worker } from 'node:worker_threads';
-import { DataError } from '../errors.js';
 import { builtFile } from '../built-file.js';
+import { DataError } from '../errors.js';
 import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
 import type { DecodeReply, DecodeRequest, DecodeWorkerData } from './decode-worker.js';
 import type { DecodedCache } from './decoded-cache.js';
