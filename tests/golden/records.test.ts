@@ -30,13 +30,13 @@ it.each(Object.keys(files))('%s', async (name) => {
   // The second shard reads by the index that the first one kept.
   for (const _ of ['scanned', 'kept']) {
     const file = await openLocalFile(join(data, 'records', name));
-    const source = await openShard(file, formatOf(name) as ShardFormat, new BlockCache(1 << 20));
-    expect(new Set(source.columns)).toEqual(columns);
-    expect(await source.readRows([...rows.keys()], source.columns)).toEqual(expected);
+    const shard = await openShard(file, formatOf(name) as ShardFormat, new BlockCache(1 << 20));
+    expect(new Set(shard.columns)).toEqual(columns);
+    expect(await shard.readRows([...rows.keys()], shard.columns)).toEqual(expected);
     const reversed = [...rows.keys()].reverse();
-    expect(await source.readRows(reversed, source.columns)).toEqual(expected.toReversed());
+    expect(await shard.readRows(reversed, shard.columns)).toEqual(expected.toReversed());
     for (const column of columns) {
-      expect(await source.readColumn(column)).toEqual(expected.map((row) => row[column]));
+      expect(await shard.readColumn(column)).toEqual(expected.map((row) => row[column]));
     }
   }
 });
