@@ -47,10 +47,13 @@ it(`survives ${numRuns} damaged files`, { timeout: 60_000 + numRuns * 50 }, asyn
     const ms = performance.now() - start;
     if (ms > slowest) slowest = ms;
     mostBytes = Math.max(mostBytes, process.memoryUsage.rss());
-    if (process.env.FUZZ_RUNS !== undefined && ms > 1000) process.stderr.write(`slow: run ${run} ${name} ${ms} ms\n`);
+    if (process.env.FUZZ_RUNS !== undefined && ms > 1000)
+      process.stderr.write(`slow: run ${run} ${name} ${ms} ms\n`);
   }
   if (process.env.FUZZ_RUNS !== undefined) {
-    process.stderr.write(`${numRuns} runs, ${numErrors} errors, slowest ${slowest} ms, ${mostBytes / 1e6} MB\n`);
+    process.stderr.write(
+      `${numRuns} runs, ${numErrors} errors, slowest ${slowest} ms, ${mostBytes / 1e6} MB\n`,
+    );
   }
   expect(numErrors).toBeGreaterThan(numRuns / 3);
   expect(mostBytes).toBeLessThan(2e9);
