@@ -22,7 +22,9 @@ async function readAll(name: string, bytes: Uint8Array): Promise<void> {
   const file = new MemoryFile(`/data/${name}`, bytes);
   const cache = new BlockCache(1 << 26);
   const shard = await (name.endsWith('.arrow') ? openArrowShard(file, cache) : openParquetShard(file, cache));
-  const indices = Array.from({ length: Math.min(shard.numRows, 400) }, (_, i) => i);
+  // Of files that are large once decompressed, some pages will do.
+  const numRows = name.startsWith('large') ? 2 : 400;
+  const indices = Array.from({ length: Math.min(shard.numRows, numRows) }, (_, i) => i);
   for (const column of shard.columns) await shard.readRows(indices, [column]);
 }
 
