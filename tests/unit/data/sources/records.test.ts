@@ -207,6 +207,22 @@ describe('openSource', () => {
     );
   });
 
+  it('takes patterns: in order of braces, or of names', async () => {
+    const folder = at('patterns');
+    await mkdir(folder);
+    for (const name of ['00', '01', '02', '10'])
+      await writeFile(join(folder, `${name}.jsonl`), `{"key":"${name}"}`);
+    await writeFile(join(folder, '01.txt'), 'no data');
+    const keys = async (pattern: string) => (await openSource(join(folder, pattern))).readColumn('key');
+    expect(await keys('{02..00}.jsonl')).toEqual(['02', '01', '00']);
+    expect(await keys('0*')).toEqual(['00', '01', '02']);
+    expect(await keys('?{2,0}.jsonl')).toEqual(['02', '00', '10']);
+    await expect(keys('*.txt')).rejects.toThrow(
+      /\*\.txt: holds no shards; expected files that end in one of/,
+    );
+    await expect(keys('{00..03}.jsonl')).rejects.toThrow(/03\.jsonl: there are no files/);
+  });
+
   it('throws the error of the first bad shard of many, and passes the rows of damaged ones on', async () => {
     const folder = at('many');
     await mkdir(folder);
