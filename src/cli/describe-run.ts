@@ -1,11 +1,14 @@
 /** What `--dry-run` prints. */
 import { formatBytes } from '../assets/index.js';
-import type { TrainConfig } from '../config/schema.js';
+import { dataSources, type TrainConfig } from '../config/schema.js';
+import { CaptionPlan } from '../data/caption-plan.js';
 import { checkCacheBytes } from '../data/decoded-cache.js';
-import { validateMix } from '../data/mixing.js';
+import type { CaptionMix } from '../data/mixing.js';
+import { captionKinds } from '../data/schema.js';
+import type { Source } from '../data/sources/source.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
-import { openTrainingData } from '../train/setup.js';
+import { openTrainingData, orderOptions, type TrainingData } from '../train/setup.js';
 import { resolveClipConfig } from '../train/tasks/clip-config.js';
 
 const count = (value: number): string => value.toLocaleString('en-US');
@@ -17,6 +20,27 @@ function flops(value: number): string {
   return `${Number((value / 1000 ** step).toPrecision(3))} ${units[step]}FLOP`;
 }
 
+/** Checks the captions against the data, and describes them. @throws ConfigError */
+function describeCaptions(config: TrainConfig, data: TrainingData): string {
+  const { concat, mixSchedule, mixing } = config.data;
+  const options = orderOptions(config, data);
+  const sources = data.sources.map(({ path, columns }, i) => ({
+    path,
+    columns,
+    captions: options.sources?.[i]?.captions,
+  }));
+  new CaptionPlan(options, sources, config.train.seed);
+  if (concat !== undefined) return `${concat.order.join(' + ')} as one text`;
+  const shares = (mix: CaptionMix): string =>
+    captionKinds
+      .flatMap((kind) => (mix[kind] === undefined ? [] : [`${kind} ${(100 * mix[kind]).toFixed(1)}%`]))
+      .join(', ');
+  const later = mixSchedule?.points.map(
+    ({ step, captions }) => `; at step ${count(step)} ${shares(captions)}`,
+  );
+  return `${shares(config.data.captions)}${later?.join('') ?? ''}${mixing === 'sample' ? '' : `, by ${mixing}`}`;
+}
+
 /**
  * Checks a configuration against its model and data, and describes the run. Nothing is computed or written.
  *
@@ -24,13 +48,13 @@ function flops(value: number): string {
  */
 export async function describeRun(config: TrainConfig): Promise<string> {
   const model = resolveClipConfig(config.model);
-  const source = await openTrainingData(config);
+  const data = await openTrainingData(config);
   try {
-    const mix = validateMix(config.data.captions, source.columns, source.path);
+    const captions = describeCaptions(config, data);
     const { batchSize } = config.train;
     const cacheBytes = config.data.cacheMiB * 2 ** 20;
     checkCacheBytes(cacheBytes);
-    const steps = totalSteps(config, source.numRows);
+    const steps = totalSteps(config, data.numRows);
     const params = countClipParams(model);
     const { vision, text } = model;
     const tokens = (vision.imageSize / vision.patchSize) ** 2 + 1;
@@ -67,20 +91,21 @@ export async function describeRun(config: TrainConfig): Promise<string> {
         'compute',
         `${flops(flopsPerSample)} a sample, ${flops(flopsPerSample * batchSize)} a step, ${flops(flopsPerSample * batchSize * steps)} in all`,
       ],
-      ['data', `${config.data.path}, split ${config.data.split}: ${count(source.numRows)} samples`],
-      [
-        'captions',
-        mix.kinds.map((kind, i) => `${kind} ${(100 * (mix.weights[i] as number)).toFixed(1)}%`).join(', '),
-      ],
+      ...dataSources(config.data).map(({ path, split, weight }, i): [string, string] => [
+        'data',
+        `${path}, split ${split}: ${count((data.sources[i] as Source).numRows)} samples` +
+          (weight === undefined ? '' : `, weight ${weight}`),
+      ]),
+      ['captions', captions],
       [
         'run',
-        `${count(steps)} steps of ${batchSize} = ${count(steps * batchSize)} samples, ${((steps * batchSize) / source.numRows).toFixed(2)} epochs, ${config.train.precision}`,
+        `${count(steps)} steps of ${batchSize} = ${count(steps * batchSize)} samples, ${((steps * batchSize) / data.numRows).toFixed(2)} epochs, ${config.train.precision}`,
       ],
       ['folder', `${config.run.dir}/${config.run.name}`],
     ];
     const width = Math.max(...rows.map(([name]) => name.length));
     return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
   } finally {
-    await source.close();
+    await data.close();
   }
 }

@@ -1,7 +1,7 @@
 /** Evaluates a run's checkpoint on a split: what `capstan eval` and the quickstart do. */
 import { join } from 'node:path';
 import { loadConfig } from '../config/load.js';
-import type { TrainConfig } from '../config/schema.js';
+import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { loadTokenize } from '../eval/in-loop.js';
 import {
   type EvalOutcome,
@@ -53,11 +53,12 @@ export class RunEvaluation {
    */
   static async open(runDir: string, options: EvaluateOptions): Promise<RunEvaluation> {
     const config: TrainConfig = await loadConfig(join(runDir, 'config.yaml'));
-    const data = options.data ?? config.data.path;
-    const ownFormat = options.data === undefined && config.data.format !== 'auto';
+    const [own] = dataSources(config.data) as [DataSource];
+    const data = options.data ?? own.path;
+    const ownFormat = options.data === undefined && own.format !== 'auto';
     const split = await readEvalSplit(data, {
       split: options.split,
-      ...(ownFormat ? { format: config.data.format as 'arrow' | 'parquet' } : {}),
+      ...(ownFormat ? { format: own.format as 'arrow' | 'parquet' } : {}),
     });
     const model = await loadClip(runDir, {
       checkpoint: options.checkpoint ?? 'latest',

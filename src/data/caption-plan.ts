@@ -33,7 +33,7 @@ export interface ConcatOptions {
   /** What stands between them. */
   readonly separator: string;
   /** Most tokens of each kind, start and end of text not counted. Kinds that are not named keep all of theirs. */
-  readonly maxTokens?: Readonly<Partial<Record<CaptionKind, number>>>;
+  readonly maxTokens?: Readonly<Partial<Record<CaptionKind, number>>> | undefined;
 }
 
 /** How captions are chosen. */

@@ -32,7 +32,7 @@ export interface LoaderSource {
    */
   readonly weight?: number;
   /** The mix of captions of this source, for which there is no schedule. Default: that of all. */
-  readonly captions?: CaptionMix;
+  readonly captions?: CaptionMix | undefined;
 }
 
 /** What decides which samples and captions a batch has. */

@@ -1,5 +1,5 @@
 /** The evaluations that a configuration asks for, handed to the training loop. */
-import type { TrainConfig } from '../config/schema.js';
+import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { ClipTokenizer } from '../data/text/clip-tokenizer.js';
 import {
   classesOf,
@@ -27,9 +27,10 @@ export async function inLoopEvaluators(
 ): Promise<(ZeroShotEvaluator | RetrievalEvaluator)[]> {
   const { split: splitName, zeroShot, retrieval, maxImages } = config.eval;
   if (zeroShot.length === 0 && !retrieval) return [];
-  const split = await readEvalSplit(config.data.path, {
+  const [{ path, format }] = dataSources(config.data) as [DataSource];
+  const split = await readEvalSplit(path, {
     split: splitName,
-    ...(config.data.format === 'auto' ? {} : { format: config.data.format }),
+    ...(format === 'auto' ? {} : { format }),
     ...(maxImages === undefined ? {} : { maxImages }),
   });
   const tokenize = await loadTokenize();
