@@ -131,8 +131,8 @@ const concatSchema = z.strictObject({
 
 const dataFields = z.strictObject({
   path: field(
-    z.string().min(1).optional(),
-    'Data set: a directory of shards, or one shard. Or give sources.',
+    z.string().min(1).nullable().default(null),
+    'Data set: a directory of shards, or one shard. Or null, and sources.',
   ),
   ...readingFields,
   sources: field(
@@ -213,7 +213,7 @@ export function dataSources({
 }
 
 const dataSchema = dataFields
-  .refine(({ path, sources }) => (path === undefined) !== (sources === undefined), {
+  .refine(({ path, sources }) => (path === null) !== (sources === undefined), {
     path: ['path'],
     error: 'be given, or data.sources, and not both',
     when: isMap,

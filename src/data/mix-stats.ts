@@ -60,6 +60,8 @@ export interface MixStats {
   readonly epoch: number;
   readonly step: MixSummary;
   readonly cumulative: MixSummary;
+  /** All batches of the epoch before since the loader started or resumed; undefined if there were none. */
+  readonly previous: { readonly epoch: number; readonly summary: MixSummary } | undefined;
 }
 
 /** The part of a batch that is counted. */
@@ -215,10 +217,14 @@ export function summarize(batch: CountedBatch): MixSummary {
 export class MixRecorder {
   #epoch = 0;
   #last: CountedBatch | undefined;
+  #previous: { readonly epoch: number; readonly tally: Tally } | undefined;
   #cumulative = new Tally();
 
   record(batch: CountedBatch, epoch: number): void {
-    if (epoch !== this.#epoch) this.#cumulative = new Tally();
+    if (epoch !== this.#epoch) {
+      this.#previous = this.#last && { epoch: this.#epoch, tally: this.#cumulative };
+      this.#cumulative = new Tally();
+    }
     this.#epoch = epoch;
     this.#last = batch;
     this.#cumulative.add(batch);
@@ -226,6 +232,10 @@ export class MixRecorder {
 
   stats(): MixStats {
     const step = this.#last === undefined ? new Tally().summary() : summarize(this.#last);
-    return { epoch: this.#epoch, step, cumulative: this.#cumulative.summary() };
+    const previous = this.#previous && {
+      epoch: this.#previous.epoch,
+      summary: this.#previous.tally.summary(),
+    };
+    return { epoch: this.#epoch, step, cumulative: this.#cumulative.summary(), previous };
   }
 }

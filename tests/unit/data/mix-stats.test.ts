@@ -114,7 +114,12 @@ it('sums up the last batch and its epoch', () => {
   });
 
   recorder.record(plain, 1);
-  expect(recorder.stats()).toEqual({ epoch: 1, step, cumulative: step });
+  expect(recorder.stats()).toMatchObject({
+    epoch: 1,
+    step,
+    cumulative: step,
+    previous: { epoch: 0, summary: { samples: 5 } },
+  });
 });
 
 it('takes the key of another source for another sample, and empty captions for no repeats', () => {
