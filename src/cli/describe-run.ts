@@ -93,7 +93,7 @@ export async function describeRun(config: TrainConfig): Promise<string> {
       ],
       ...dataSources(config.data).map(({ path, split, weight }, i): [string, string] => [
         'data',
-        `${path}, split ${split}: ${count((data.sources[i] as Source).numRows)} samples` +
+        `${path}, split ${split}${schemaNote(data.sources[i] as Source)}: ${count((data.sources[i] as Source).numRows)} samples` +
           (weight === undefined ? '' : `, weight ${weight}`),
       ]),
       ['captions', captions],
@@ -109,3 +109,6 @@ export async function describeRun(config: TrainConfig): Promise<string> {
     await data.close();
   }
 }
+
+/** As which schema's columns the data is read, if it is not capstan's own. */
+const schemaNote = ({ schema }: Source): string => (schema === undefined ? '' : `, schema ${schema}`);

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
+import { readingOptions } from '../data/datasets/reading-options.js';
 import { loadTokenize } from '../eval/in-loop.js';
 import {
   type EvalOutcome,
@@ -55,10 +56,10 @@ export class RunEvaluation {
     const config: TrainConfig = await loadConfig(join(runDir, 'config.yaml'));
     const [own] = dataSources(config.data) as [DataSource];
     const data = options.data ?? own.path;
-    const ownFormat = options.data === undefined && own.format !== 'auto';
     const split = await readEvalSplit(data, {
       split: options.split,
-      ...(ownFormat ? { format: own.format as 'arrow' | 'parquet' } : {}),
+      // Other data may be stored and laid out in another way.
+      ...(options.data === undefined ? readingOptions(own) : {}),
     });
     const model = await loadClip(runDir, {
       checkpoint: options.checkpoint ?? 'latest',

@@ -148,7 +148,8 @@ class StreamLoader implements Loader {
   }
 
   state(): LoaderState {
-    return { ...this.#state };
+    const { epoch, position, broken, batches, carries, seed, fingerprint } = this.#state;
+    return { epoch, position, broken, batches, carries, seed, fingerprint }; // equal states are equal text
   }
 
   stats(): MixStats {

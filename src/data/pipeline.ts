@@ -4,7 +4,7 @@ import { clipMergesPath } from '../assets/index.js';
 import { ConfigError, DataError } from '../errors.js';
 import { BatchAssembler, slotsOf } from './batch-assembler.js';
 import { type CaptionOptions, CaptionPlan } from './caption-plan.js';
-import { openSource } from './datasets/open.js';
+import { type OpenOptions, openSource } from './datasets/open.js';
 import { DecodedCache } from './decoded-cache.js';
 import { type CropScale, TRAIN_SCALE } from './image/crop.js';
 import { checkResume, type LoaderState, loaderFingerprint, type SavedLoaderState } from './loader-state.js';
@@ -14,17 +14,14 @@ import { Interleave } from './order/interleave.js';
 import { WindowOrder } from './order/window-order.js';
 import { createRowReader, defaultWindow } from './row-reader.js';
 import { SampleStream } from './sample-stream.js';
+import { requireImages } from './schemas/schema-source.js';
 import type { Source } from './sources/source.js';
 import { createDecoder, type Decoder } from './worker-pool.js';
 
 /** One of several sources of a loader. */
-export interface LoaderSource {
-  /** An open source, which stays the caller's to close, or the path of a data set. */
+export interface LoaderSource extends OpenOptions {
+  /** An open source, which stays the caller's to close, or the path of a data set, which the other options open. */
   readonly source: Source | string;
-  /** Of a path: which split to open. */
-  readonly split?: string;
-  /** Of a path: which format to open, if there are several. */
-  readonly format?: 'arrow' | 'parquet';
   /**
    * How much of every batch is of this source, in proportion to the other weights. Each source is then visited in
    * epochs of its own. Either all sources have one or none: then each has its share by size, and an epoch visits every
@@ -36,13 +33,12 @@ export interface LoaderSource {
 }
 
 /** What decides which samples and captions a batch has. */
-export interface OrderOptions extends CaptionOptions {
-  /** The source, or {@link sources}. */
+export interface OrderOptions extends CaptionOptions, OpenOptions {
+  /**
+   * An open source, which stays the caller's to close, or the path of a data set, which is opened by these options'
+   * split, format, schema, columns and images. Or {@link sources}.
+   */
   readonly source?: Source | string;
-  /** Of a path in {@link source}: which split to open. */
-  readonly split?: string;
-  /** Of a path in {@link source}: which format to open, if there are several. */
-  readonly format?: 'arrow' | 'parquet';
   /** Several sources, which are interleaved. */
   readonly sources?: readonly LoaderSource[];
   /** Samples of a batch, of all ranks together. */
@@ -190,17 +186,11 @@ function checkOptions(options: OrderOptions, images: DecodeOptions | undefined):
 }
 
 function sourcesOf(options: OrderOptions): readonly LoaderSource[] {
-  const { source, sources, split, format } = options;
+  const { source, sources } = options;
   if ((source === undefined) === (sources === undefined)) {
     throw new ConfigError('A loader needs either source or sources, and not both.');
   }
-  const given = sources ?? [
-    {
-      source: source as Source | string,
-      ...(split === undefined ? {} : { split }),
-      ...(format === undefined ? {} : { format }),
-    },
-  ];
+  const given = sources ?? [{ source: source as Source | string, ...openOptions(options) }];
   if (given.length === 0) throw new ConfigError('sources is empty; name at least one.');
   const weighted = given.filter(({ weight }) => weight !== undefined);
   if (weighted.length > 0 && weighted.length < given.length) {
@@ -216,14 +206,21 @@ function sourcesOf(options: OrderOptions): readonly LoaderSource[] {
   return given;
 }
 
-async function openOne({ source, split, format }: LoaderSource, owned: Source[]): Promise<Source> {
+async function openOne({ source, ...options }: LoaderSource, owned: Source[]): Promise<Source> {
   if (typeof source !== 'string') return source;
-  const opened = await openSource(source, {
-    ...(split === undefined ? {} : { split }),
-    ...(format === undefined ? {} : { format }),
-  });
+  const opened = await openSource(source, openOptions(options));
   owned.push(opened);
   return opened;
+}
+
+function openOptions({ split, format, schema, columns, images }: OpenOptions): OpenOptions {
+  return {
+    ...(split === undefined ? {} : { split }),
+    ...(format === undefined ? {} : { format }),
+    ...(schema === undefined ? {} : { schema }),
+    ...(columns === undefined ? {} : { columns }),
+    ...(images === undefined ? {} : { images }),
+  };
 }
 
 /** Everything but what takes threads or memory. */
@@ -313,11 +310,14 @@ function prepareParts(
   };
 }
 
-function checkSource({ path, columns, numRows }: Source, images: boolean): void {
+function checkSource(source: Source, images: boolean): void {
+  const { path, columns, numRows } = source;
+  if (images) requireImages(source);
   for (const column of images ? ['key', 'image'] : ['key']) {
     if (!columns.includes(column)) {
       throw new DataError(
-        `${path} has no column '${column}', which the loader needs. Its columns are ${columns.join(', ')}.`,
+        `${path} has no column '${column}', which the loader needs. Its columns are ${columns.join(', ')}. ` +
+          'If another column is meant, say so in data.schema or data.columns.',
       );
     }
   }

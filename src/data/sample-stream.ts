@@ -6,7 +6,7 @@ import type { KindBits } from './mixing.js';
 import type { Interleave, Place } from './order/interleave.js';
 import type { WindowOrder } from './order/window-order.js';
 import type { RowPlace, RowReader } from './row-reader.js';
-import { type Row, sampleKey } from './schema.js';
+import { type Row, rowFault, sampleKey } from './schema.js';
 import type { Decoder } from './worker-pool.js';
 
 /** Samples read, sent to a worker and decoded as one. Few, so that the first batch comes soon. */
@@ -221,7 +221,7 @@ export class SampleStream {
       source,
       epoch,
       row: captions,
-      fault: key === undefined ? 'It has no key.' : faulty,
+      fault: rowFault(row) ?? (key === undefined ? 'It has no key.' : faulty),
       present: this.#options.present(row),
       pixels: NO_BYTES,
     };

@@ -32,14 +32,34 @@ export type Value =
   | Value[]
   | { readonly [name: string]: Value };
 
-/** One row as readers give it: the columns that were asked for. */
-export type Row = Record<string, Value>;
+/** Under this key a row says why it cannot be used. A symbol, so that it is no column and spreading a row keeps it. */
+export const FAULT: unique symbol = Symbol('capstan.fault');
+
+/**
+ * One row as readers give it: the columns that were asked for. A row that is damaged in a shard that is otherwise
+ * readable has the reason under {@link FAULT}, its key where that is known, and null in all other columns.
+ */
+export type Row = Record<string, Value> & { readonly [FAULT]?: string };
+
+/** Why the row cannot be used; undefined if it can. */
+export function rowFault(row: Row): string | undefined {
+  return row[FAULT];
+}
 
 /** The key of a row as text; undefined if it has none. Whole numbers serve as well as text. */
 export function sampleKey({ key }: Row): string | undefined {
   if (typeof key === 'number' || typeof key === 'bigint') return String(key);
   return typeof key === 'string' && key !== '' ? key : undefined;
 }
+
+/**
+ * The formats of shards, in the order in which one is chosen of a directory that holds several: Arrow is the quickest to
+ * read; img2dataset puts a Parquet file without the pictures beside each tar; JSON often only describes the rest.
+ */
+export const shardFormats = ['arrow', 'webdataset', 'parquet', 'jsonl', 'csv', 'json'] as const;
+
+/** The format of a shard. */
+export type ShardFormat = (typeof shardFormats)[number];
 
 /** The type of a column that capstan writes. */
 export type ColumnType = 'string' | 'binary' | 'list<string>';

@@ -1,5 +1,6 @@
 /** The evaluations that a configuration asks for, handed to the training loop. */
 import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
+import { readingOptions } from '../data/datasets/reading-options.js';
 import { ClipTokenizer } from '../data/text/clip-tokenizer.js';
 import {
   classesOf,
@@ -27,10 +28,10 @@ export async function inLoopEvaluators(
 ): Promise<(ZeroShotEvaluator | RetrievalEvaluator)[]> {
   const { split: splitName, zeroShot, retrieval, maxImages } = config.eval;
   if (zeroShot.length === 0 && !retrieval) return [];
-  const [{ path, format }] = dataSources(config.data) as [DataSource];
-  const split = await readEvalSplit(path, {
+  const [own] = dataSources(config.data) as [DataSource];
+  const split = await readEvalSplit(own.path, {
     split: splitName,
-    ...(format === 'auto' ? {} : { format }),
+    ...readingOptions(own),
     ...(maxImages === undefined ? {} : { maxImages }),
   });
   const tokenize = await loadTokenize();

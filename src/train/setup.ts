@@ -1,6 +1,7 @@
 /** The parts of a run as its configuration describes them. */
 import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { openSource } from '../data/datasets/open.js';
+import { readingOptions } from '../data/datasets/reading-options.js';
 import type { LoaderOptions, LoaderSource, OrderOptions } from '../data/loader.js';
 import type { Source } from '../data/sources/source.js';
 import { startEngine } from '../engine/index.js';
@@ -23,8 +24,8 @@ export async function openTrainingData({ data, train }: TrainConfig): Promise<Tr
     for (const source of sources) await source.close();
   };
   try {
-    for (const { path, split, format } of dataSources(data)) {
-      sources.push(await openSource(path, { split, ...(format === 'auto' ? {} : { format }) }));
+    for (const source of dataSources(data)) {
+      sources.push(await openSource(source.path, { split: source.split, ...readingOptions(source) }));
     }
     const numRows = sources.reduce((sum, source) => sum + source.numRows, 0);
     if (numRows >= train.batchSize) return { sources, numRows, close };

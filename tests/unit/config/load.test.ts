@@ -54,6 +54,8 @@ describe('loadConfig', () => {
         mixing: 'sample',
         missing: 'renormalise',
         captionDropout: 0,
+        schema: 'auto',
+        images: null,
         shuffleBuffer: 'auto',
       },
       train: {
@@ -183,13 +185,14 @@ eval:
 
   it('takes one data set or several, which are weighted all or not at all', async () => {
     const path = write('a.yaml', minimal);
+    const read = { format: 'auto', schema: 'auto', images: null };
     const sets = ['data.path=null', 'data.sources=[{path: a}, {path: b, split: val, captions: {dsc: 1}}]'];
     expect(dataSources((await loadConfig(path, sets)).data)).toEqual([
-      { path: 'a', split: 'train', format: 'auto' },
-      { path: 'b', split: 'val', format: 'auto', captions: { dsc: 1 } },
+      { path: 'a', split: 'train', ...read },
+      { path: 'b', split: 'val', ...read, captions: { dsc: 1 } },
     ]);
     expect(dataSources((await loadConfig(path)).data)).toEqual([
-      { path: 'data/emoji', split: 'train', format: 'auto' },
+      { path: 'data/emoji', split: 'train', ...read },
     ]);
     const both = await problems(path, ['data.sources=[{path: a}]']);
     expect(both).toContain(
