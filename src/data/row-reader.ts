@@ -45,6 +45,9 @@ const SCATTERED_BYTES = 128 * 2 ** 20;
 /** Rows read at a time where a window is read as it is stored. */
 const SLICE_ROWS = 128;
 
+/** Windows planned ahead of the one that is visited, so that an epoch's small first ones do not stall it. */
+const AHEAD = 2;
+
 /** The window for a source of which none is configured: as many rows as {@link BUFFER_BYTES} hold, to a limit. */
 export function defaultWindow({ rowBytes }: Source): number {
   if (rowBytes === undefined) return MAX_WINDOW;
@@ -245,7 +248,9 @@ export class WindowReader implements RowReader {
     }
     const { epochs } = this.#options;
     const ended = epochs !== undefined && this.#next.epoch >= epochs;
-    return ended || this.#windows.length > 1 || this.#heldBytes >= this.#maxBytes ? undefined : this.#open();
+    return ended || this.#windows.length > AHEAD || this.#heldBytes >= this.#maxBytes
+      ? undefined
+      : this.#open();
   }
 
   async #readSlice(window: LoadedWindow, slice: Slice): Promise<void> {

@@ -1,7 +1,8 @@
 /**
  * The order in which an epoch visits the rows of one source: its shards are permuted and laid end to end, the whole is
  * cut into windows, and the rows of each window are permuted. Rows stay near those of their shard, so that a window's
- * files are read once; a window that holds all rows makes it a permutation like any other.
+ * files are read once; a window that holds all rows makes it a permutation like any other. Otherwise the first windows
+ * of an epoch are smaller, each twice the one before, so that the first batch need not wait for a whole one.
  */
 import { KeyedRandom } from '../../rng.js';
 
@@ -31,6 +32,9 @@ interface ShardOrder {
   readonly rows: Float64Array;
 }
 
+/** The first windows of an epoch, as shares of a whole one. */
+const FIRST_SHARES = [1 / 16, 1 / 8, 1 / 4, 1 / 2];
+
 /** Windows of which the permutation is kept: the one that is visited and the one that is read ahead. */
 const KEPT_WINDOWS = 3;
 
@@ -41,6 +45,8 @@ const KEPT_WINDOWS = 3;
 export class WindowOrder {
   readonly numRows: number;
   readonly #options: WindowOrderOptions;
+  /** Where the first windows begin, and where those of whole size do. */
+  readonly #firstStarts: readonly number[];
   #shards: ShardOrder | undefined;
   /** By epoch and window, the youngest last. */
   readonly #windows = new Map<string, Uint32Array>();
@@ -48,23 +54,34 @@ export class WindowOrder {
   constructor(options: WindowOrderOptions) {
     this.#options = options;
     this.numRows = options.shardRows.reduce((sum, rows) => sum + rows, 0);
+    const { window } = options;
+    let start = 0;
+    const starts = FIRST_SHARES.map((share) => {
+      start += Math.ceil(window * share);
+      return start;
+    });
+    this.#firstStarts = window < this.numRows ? [0, ...starts] : [0];
   }
 
   /** The row at a position from 0 to `numRows - 1` of an epoch. */
   rowAt(epoch: number, position: number): number {
-    const { window, shuffle } = this.#options;
-    if (!shuffle) return position;
-    const index = Math.floor(position / window);
-    const start = index * window;
-    const place = this.#permutation(epoch, index)[position - start] as number;
-    return this.#row(epoch, start + place);
+    if (!this.#options.shuffle) return position;
+    const window = this.windowOf(position);
+    const place = this.#permutation(epoch, window)[position - window.start] as number;
+    return this.#row(epoch, window.start + place);
   }
 
   /** The window that holds a position; its positions and no other visit the rows that it holds. */
   windowOf(position: number): PositionRange {
     const { window } = this.#options;
-    const start = Math.floor(position / window) * window;
-    return { start, end: Math.min(start + window, this.numRows) };
+    const starts = this.#firstStarts;
+    const whole = starts.at(-1) as number;
+    if (position >= whole) {
+      const start = whole + Math.floor((position - whole) / window) * window;
+      return { start, end: Math.min(start + window, this.numRows) };
+    }
+    const next = starts.findIndex((start) => start > position);
+    return { start: starts[next - 1] as number, end: Math.min(starts[next] as number, this.numRows) };
   }
 
   /** The row at a place of the shards laid end to end. */
@@ -97,13 +114,12 @@ export class WindowOrder {
     return this.#shards;
   }
 
-  #permutation(epoch: number, index: number): Uint32Array {
-    const key = `${epoch} ${index}`;
+  #permutation(epoch: number, { start, end }: PositionRange): Uint32Array {
+    const key = `${epoch} ${start}`;
     const held = this.#windows.get(key);
     if (held !== undefined) return held;
-    const { seed, source, window } = this.#options;
-    const { start, end } = this.windowOf(index * window);
-    const made = permutation(new KeyedRandom(seed, 'order', source, epoch, index), end - start);
+    const { seed, source } = this.#options;
+    const made = permutation(new KeyedRandom(seed, 'order', source, epoch, start), end - start);
     this.#windows.set(key, made);
     for (const oldest of this.#windows.keys()) {
       if (this.#windows.size <= KEPT_WINDOWS) break;
