@@ -6,6 +6,7 @@ import { checkCacheBytes } from '../data/decoded-cache.js';
 import type { CaptionMix } from '../data/mixing.js';
 import { captionKinds } from '../data/schema.js';
 import type { Source } from '../data/sources/source.js';
+import { type EvalPlan, planEvaluations } from '../eval/in-loop.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
 import { openTrainingData, orderOptions, type TrainingData } from '../train/setup.js';
@@ -41,12 +42,25 @@ function describeCaptions(config: TrainConfig, data: TrainingData): string {
   return `${shares(config.data.captions)}${later?.join('') ?? ''}${mixing === 'sample' ? '' : `, by ${mixing}`}`;
 }
 
+function describeEvaluations({ split, zeroShot, retrieval }: EvalPlan): string {
+  return [
+    `${count(split.keys.length)} images`,
+    ...zeroShot.map(({ name, classNames }) => `zero-shot by ${name} (${count(classNames.length)} classes)`),
+    ...(retrieval ? [`retrieval (${count(retrieval.captions.flat().length)} captions)`] : []),
+  ].join(', ');
+}
+
 /**
- * Checks a configuration against its model and data, and describes the run. Nothing is computed or written.
+ * Checks a configuration against its model and data, those of its evaluations included, and describes the run.
+ * Nothing is computed or written.
  *
+ * @param inform told of broken rows of the split to evaluate on
  * @throws ConfigError, DataError
  */
-export async function describeRun(config: TrainConfig): Promise<string> {
+export async function describeRun(
+  config: TrainConfig,
+  inform: (message: string) => void = () => {},
+): Promise<string> {
   const model = resolveClipConfig(config.model);
   const data = await openTrainingData(config);
   try {
@@ -54,6 +68,7 @@ export async function describeRun(config: TrainConfig): Promise<string> {
     const { batchSize } = config.train;
     const cacheBytes = config.data.cacheMiB * 2 ** 20;
     checkCacheBytes(cacheBytes);
+    const evaluations = await planEvaluations(config, inform);
     const steps = totalSteps(config, data.numRows);
     const params = countClipParams(model);
     const { vision, text } = model;
@@ -101,6 +116,9 @@ export async function describeRun(config: TrainConfig): Promise<string> {
         'run',
         `${count(steps)} steps of ${batchSize} = ${count(steps * batchSize)} samples, ${((steps * batchSize) / data.numRows).toFixed(2)} epochs, ${config.train.precision}`,
       ],
+      ...(evaluations
+        ? [[`eval on ${config.eval.split}`, describeEvaluations(evaluations)] satisfies [string, string]]
+        : []),
       ['folder', `${config.run.dir}/${config.run.name}`],
     ];
     const width = Math.max(...rows.map(([name]) => name.length));

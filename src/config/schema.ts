@@ -213,7 +213,7 @@ const dataFields = z.strictObject({
   ),
   maxSkipRatio: field(
     z.number().min(0).max(1).default(0.01),
-    "Largest share of an epoch's rows, rounded down, that may be unreadable; one more ends the run.",
+    "Largest share of an epoch's rows, and of those of eval.split, rounded down, that may be unreadable; one more ends the run.",
     'share',
   ),
 });
@@ -316,7 +316,7 @@ const zeroShotSchema = z.strictObject({
     z.union([z.string().min(1), z.array(z.string().min(1)).min(2)], {
       error: 'be the name of a column or a list of two class names or more',
     }),
-    "Classes: a column of the data ('label' fine, 'subgroup' coarse), or a list of class names.",
+    "Classes: a column of the data ('label' fine, 'subgroup' coarse), or a list of class names, which must hold every value of the column 'label', the true class.",
   ),
   templates: field(z.string().min(1), "Prompt templates: 'emoji', 'openai', or a file with one per line."),
 });

@@ -8,6 +8,7 @@ import type { FailedSlot, Ranks, SlotReport } from './order/exchange.js';
 import type { Interleave } from './order/interleave.js';
 import { type SlotRequest, Slots } from './order/slots.js';
 import type { Sample, SampleStream } from './sample-stream.js';
+import { skipBudget } from './skip-budget.js';
 
 /** A batch's samples, or those of one rank, with their captions as text. */
 export interface AssembledBatch {
@@ -167,8 +168,7 @@ export class BatchAssembler {
   #checkBudget(key: string, fault: string): void {
     const { maxSkipRatio, interleave } = this.#options;
     const numRows = interleave.epochLength;
-    // As written in decimals: 0.29 * 100 is a little less than 29.
-    const budget = Math.floor(maxSkipRatio * numRows + 1e-6);
+    const budget = skipBudget(maxSkipRatio, numRows);
     if (this.#epochBroken <= budget) return;
     throw new DataError(
       `Epoch ${this.#epoch}: broken samples: ${this.#epochBroken}, more than the ${budget} of ${numRows} that ` +

@@ -6,6 +6,7 @@
 import { DataError } from '../errors.js';
 import { type Batch, buildBatch } from './batch.js';
 import type { AssembledBatch, BatchAssembler } from './batch-assembler.js';
+import { KeyWatch } from './key-watch.js';
 import type { LoaderState } from './loader-state.js';
 import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
 import type { CaptionLabel } from './mixing.js';
@@ -17,6 +18,7 @@ import {
   openPipeline,
   type Pipeline,
 } from './pipeline.js';
+import type { Sample } from './sample-stream.js';
 import { encodeCaptions } from './text-encoder.js';
 
 export type { Batch } from './batch.js';
@@ -31,6 +33,11 @@ export interface LoaderOptions extends OrderOptions, DecodeOptions {
   readonly onSkip?: (reason: string, key: string) => void;
   /** Told likewise of each sample that has no caption of the mix. */
   readonly onNoCaption?: (key: string) => void;
+  /**
+   * Told likewise of each sample whose key another sample of its source has, in the epoch that the source begins in and
+   * as far as 65,536 keys go. Their captions and crops are drawn alike.
+   */
+  readonly onRepeatedKey?: (key: string) => void;
 }
 
 /** An endless, or after `epochs` ending, sequence of batches. */
@@ -113,6 +120,7 @@ export async function* planBatches(options: OrderOptions): AsyncGenerator<Planne
 /** A batch with where the loader's state stands when it is handed out. */
 interface Prepared {
   readonly batch: Batch;
+  readonly samples: readonly Pick<Sample, 'key' | 'source' | 'epoch'>[];
   readonly state: AssembledBatch['state'];
 }
 
@@ -120,6 +128,8 @@ class StreamLoader implements Loader {
   readonly #options: LoaderOptions;
   readonly #pipeline: Pipeline;
   readonly #recorder = new MixRecorder();
+  /** By source, as the key of another source is another sample's. */
+  readonly #keyWatches = new Map<number, KeyWatch>();
   /** Batches under preparation, each begun when the one before has its samples. */
   readonly #ahead: Promise<Prepared | undefined>[] = [];
   #lastAssembled: Promise<unknown> = Promise.resolve();
@@ -169,12 +179,21 @@ class StreamLoader implements Loader {
     const prepared = await this.#unlessClosed(pending);
     this.#checkOpen();
     if (prepared === undefined) return undefined;
-    const { batch, state } = prepared;
+    const { batch, samples, state } = prepared;
     this.#state = { ...this.#state, ...state };
     this.#recorder.record(batch, batch.epoch);
     for (const { reason, key } of batch.skipped) this.#options.onSkip?.(reason, key);
     for (const key of batch.noCaption) this.#options.onNoCaption?.(key);
+    for (const key of this.#repeatedKeys(samples)) this.#options.onRepeatedKey?.(key);
     return batch;
+  }
+
+  #repeatedKeys(samples: Prepared['samples']): string[] {
+    return samples.flatMap(({ key, source, epoch }) => {
+      const watch = this.#keyWatches.get(source) ?? new KeyWatch();
+      this.#keyWatches.set(source, watch);
+      return watch.repeated([key], epoch);
+    });
   }
 
   #unlessClosed<T>(pending: Promise<T>): Promise<T> {
@@ -204,6 +223,8 @@ class StreamLoader implements Loader {
     const { samples, captions, skipped, noCaption, epoch, position, state } = assembled;
     const texts = await encodeCaptions(this.#pipeline.decoder, captions, contextLength);
     const parts = { imageSize, contextLength, samples, captions, texts, skipped, noCaption, epoch };
-    return { batch: buildBatch({ ...parts, indexInEpoch: position }), state };
+    // Without their pixels, which the batch has.
+    const named = samples.map(({ key, source, epoch: own }) => ({ key, source, epoch: own }));
+    return { batch: buildBatch({ ...parts, indexInEpoch: position }), samples: named, state };
   }
 }

@@ -6,7 +6,7 @@ import type { KindBits } from './mixing.js';
 import type { Interleave, Place } from './order/interleave.js';
 import type { WindowOrder } from './order/window-order.js';
 import type { RowPlace, RowReader } from './row-reader.js';
-import { type Row, rowFault, sampleKey } from './schema.js';
+import { faultOfImage, type Row, rowFault, sampleKey } from './schema.js';
 import type { Decoder } from './worker-pool.js';
 
 /** Samples read, sent to a worker and decoded as one. Few, so that the first batch comes soon. */
@@ -215,13 +215,13 @@ export class SampleStream {
     const key = sampleKey(row);
     const { image, ...captions } = row;
     const bytes = image instanceof Uint8Array ? image : NO_BYTES;
-    const faulty = this.#options.images && bytes.length === 0 ? 'It has no image.' : undefined;
+    const keyFault = key === undefined ? 'It has no key.' : undefined;
     const sample: Sample = {
       key: key ?? `row ${index}`,
       source,
       epoch,
       row: captions,
-      fault: rowFault(row) ?? (key === undefined ? 'It has no key.' : faulty),
+      fault: rowFault(row) ?? keyFault ?? (this.#options.images ? faultOfImage(row) : undefined),
       present: this.#options.present(row),
       pixels: NO_BYTES,
     };

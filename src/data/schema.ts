@@ -61,10 +61,31 @@ export const shardFormats = ['arrow', 'webdataset', 'parquet', 'jsonl', 'csv', '
 /** The format of a shard. */
 export type ShardFormat = (typeof shardFormats)[number];
 
-/** The type of a column that capstan writes. */
-export type ColumnType = 'string' | 'binary' | 'list<string>';
+/** Why what a row has in the column `image` cannot be one; undefined if it may. */
+export function faultOfImage({ image }: Row): string | undefined {
+  if (image instanceof Uint8Array) return image.length === 0 ? 'It has no image.' : undefined;
+  if (image === null || image === undefined) return 'It has no image.';
+  const type = Array.isArray(image) ? 'list' : typeof image;
+  const found = JSON.stringify(typeof image === 'bigint' ? String(image) : image).slice(0, 80);
+  return `Its image is of type ${type} (${found}); expected bytes: the content of an image file, or its path with data.images.`;
+}
 
-/** A column that capstan writes. */
+/**
+ * The type of a column that capstan writes. An `image` is bytes, or text that says where they are; it is stored as the struct
+ * of both that Hugging Face's `datasets` knows as an image. `list<string>` is short for `{ list: 'string' }`.
+ */
+export type ColumnType =
+  | 'string'
+  | 'binary'
+  | 'image'
+  | 'int64'
+  | 'float64'
+  | 'bool'
+  | 'list<string>'
+  | { readonly list: ColumnType }
+  | { readonly struct: readonly Column[] };
+
+/** A column that capstan writes. Any value may be null. */
 export interface Column {
   readonly name: string;
   readonly type: ColumnType;

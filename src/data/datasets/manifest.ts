@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../../errors.js';
+import type { ColumnType } from '../schema.js';
 
 /** Name of the manifest in a data set's directory. */
 export const MANIFEST_NAME = 'dataset.json';
@@ -24,7 +25,7 @@ const manifestSchema = z.object({
   seed: z.number(),
   imageSize: z.number(),
   rows: z.number(),
-  columns: z.array(z.object({ name: z.string(), type: z.enum(['string', 'binary', 'list<string>']) })),
+  columns: z.array(z.object({ name: z.string(), type: z.custom<ColumnType>() })),
   splits: counts,
   styles: z.record(
     z.string(),

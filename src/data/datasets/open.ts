@@ -1,12 +1,14 @@
 /** Opening of data sets for reading. */
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ConfigError, DataError } from '../../errors.js';
 import { type ShardFormat, shardFormats, splits } from '../schema.js';
 import { applySchema, type SchemaOptions } from '../schemas/apply.js';
 import { SchemaSource } from '../schemas/schema-source.js';
 import { BlockCache } from '../sources/block-cache.js';
 import { RowSubset, type Shard, ShardedSource, type Source } from '../sources/source.js';
+import { listPatterns } from '../storage/list.js';
+import { hasWildcard } from '../storage/patterns.js';
 import { openLocalFile } from '../storage/stored-file.js';
 import { readManifest } from './manifest.js';
 import { restoreInterrupted } from './publish.js';
@@ -31,9 +33,10 @@ const OPEN_AT_ONCE = 8;
 const CACHE_BYTES = 256 * 1024 * 1024;
 
 /**
- * Opens a data set: a directory with a manifest, a directory of shards (in order of their names), or
- * one file. The format goes by the ending; a `.json` file may hold an array, an object, or lines. Columns of a schema
- * that is known, named or given are read as capstan's.
+ * Opens a data set: a directory with a manifest, a directory of shards (in order of their names), the files of a
+ * pattern (`{00000..00099}.tar` in order of the braces, `*.tar` of their names), or one file. The format goes by the
+ * ending; a `.json` file may hold an array, an object, or lines. Columns of a schema that is known, named or given are
+ * read as capstan's.
  *
  * @throws ConfigError if there is nothing at the path, no such format, no such split, no telling the splits, no
  *   such schema, or columns that it needs are missing.
@@ -43,9 +46,14 @@ export async function openSource(path: string, options: OpenOptions = {}): Promi
   const cache = new BlockCache(CACHE_BYTES);
   await restoreInterrupted(path);
   const info = await stat(path).catch(() => undefined);
+  if (info === undefined && (hasWildcard(path) || path.includes('{'))) {
+    const found = await listPatterns(path, (each) => ({ kind: 'local', path: each }));
+    const paths = found.map((file) => file.path).filter((each) => isShardName(basename(each)));
+    return openShards(path, paths.map(shardOf), false, options, cache);
+  }
   if (info === undefined) {
     throw new ConfigError(
-      `${path}: there is no such data set. Build the built-in one with: capstan data build emoji --out ${path}`,
+      `${path}: there is no such data set. Build the built-in one with: npx capstan data build emoji --out ${path}`,
     );
   }
   if (!info.isDirectory()) {
@@ -67,7 +75,20 @@ export async function openSource(path: string, options: OpenOptions = {}): Promi
 
 async function openDirectory(path: string, options: OpenOptions, cache: BlockCache): Promise<Source> {
   const manifest = await readManifest(path);
-  const files: readonly ShardFile[] = manifest?.shards ?? (await listShards(path));
+  const names = manifest === undefined ? (await readdir(path)).filter(isShardName).sort() : [];
+  const files = manifest?.shards.map((shard) => ({ ...shard, path: join(path, shard.name) }));
+  const listed = files ?? names.map((name) => shardOf(join(path, name)));
+  return openShards(path, listed, manifest !== undefined, options, cache);
+}
+
+/** @param isListed whether a manifest lists the files with their splits. */
+async function openShards(
+  path: string,
+  files: readonly ShardFile[],
+  isListed: boolean,
+  options: OpenOptions,
+  cache: BlockCache,
+): Promise<Source> {
   if (files.length === 0) {
     throw new DataError(
       `${path}: holds no shards; expected files that end in one of ${shardEndings}. Check the path.`,
@@ -81,13 +102,13 @@ async function openDirectory(path: string, options: OpenOptions, cache: BlockCac
   const ofFormat = files.filter((file) => file.format === format);
   const { split } = options;
   const ofSplit = split === undefined ? ofFormat : ofFormat.filter((file) => file.split === split);
-  if (ofSplit.length === 0 && manifest !== undefined) {
+  if (ofSplit.length === 0 && isListed) {
     const present = [...new Set(ofFormat.map((file) => file.split))].join(', ');
     throw new ConfigError(`${path}: there is no split '${split}'; present are ${present}.`);
   }
   const wanted = ofSplit.length > 0 ? ofSplit : ofFormat;
   const shards = await mapInOrder(wanted, OPEN_AT_ONCE, async (file) => {
-    const shard = await openLocalShard(join(path, file.name), format, cache);
+    const shard = await openLocalShard(file.path, format, cache);
     if (file.bytes !== undefined && (shard.size !== file.bytes || shard.numRows !== file.rows)) {
       throw new DataError(
         `${shard.path}: does not fit the manifest: expected ${file.rows} rows in ${file.bytes} bytes, ` +
@@ -96,7 +117,7 @@ async function openDirectory(path: string, options: OpenOptions, cache: BlockCac
     }
     return shard;
   });
-  const names = wanted.map(({ name }) => name);
+  const names = wanted.map((file) => file.path);
   const raw = new ShardedSource(path, shards, () => cache.clear());
   const source = await applySchema(raw, names, options, openLocalFile);
   return split === undefined || ofSplit.length > 0 ? source : selectSplit(source, split, names);
@@ -135,16 +156,15 @@ async function selectSplit(source: Source, split: string, files: readonly string
 
 /** A shard as the manifest or, without rows and bytes, its name tells. */
 interface ShardFile {
-  readonly name: string;
+  readonly path: string;
   readonly format: ShardFormat;
   readonly split: string;
   readonly rows?: number;
   readonly bytes?: number;
 }
 
-async function listShards(path: string): Promise<ShardFile[]> {
-  const names = (await readdir(path)).filter(isShardName).sort();
-  return names.map((name) => ({ name, format: formatOf(name) as ShardFormat, split: splitOf(name) }));
+function shardOf(path: string): ShardFile {
+  return { path, format: formatOf(path) as ShardFormat, split: splitOf(path) };
 }
 
 async function openLocalShard(path: string, format: ShardFormat, cache: BlockCache): Promise<Shard> {

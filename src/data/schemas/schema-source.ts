@@ -201,7 +201,7 @@ function noKey(source: Source): ConfigError {
 function noPaths(path: string): ConfigError {
   return new ConfigError(
     `${path}: no column holds the paths of the images in data.images. If the files are named for the keys, say so ` +
-      'as in images/{key}.jpg; else fetch the images with: capstan data download.',
+      'as in images/{key}.jpg; else fetch the images with: npx capstan data download.',
   );
 }
 
@@ -220,7 +220,7 @@ export function requireImages({ path, columns }: Source): void {
 
 function noImages(path: string): ConfigError {
   return new ConfigError(
-    `${path}: its rows have no images, only the URLs of them. Fetch them with: capstan data download. Or, if the ` +
+    `${path}: its rows have no images, only the URLs of them. Fetch them with: npx capstan data download. Or, if the ` +
       'files are there and named for the keys, set data.images as in images/{key}.jpg.',
   );
 }

@@ -24,6 +24,13 @@ const oneShort: Table = [2];
 const oneInt: Table = [4];
 const int: Table = [4, 1];
 
+/** Types that the library does not know, by their number. */
+const unreadTypes: Readonly<Record<number, string>> = {
+  22: 'RunEndEncoded',
+  25: 'ListView',
+  26: 'LargeListView',
+};
+
 const types: readonly Table[] = [
   empty, // Null
   int,
@@ -62,6 +69,9 @@ const recordBatch: Table = [8, { vectorOf: 16 }, { vectorOf: 16 }, { table: [1, 
 const dictionaryBatch: Table = [8, { table: recordBatch }, 1];
 const message: Table = [2, 1, { union: [schema, dictionaryBatch, recordBatch] }, 8, { tables: keyValue }];
 const footer: Table = [2, { table: schema }, { vectorOf: 24 }, { vectorOf: 24 }, { tables: keyValue }];
+
+/** A file that is whole, but holds what capstan does not read. */
+export class UnsupportedError extends Error {}
 
 /** Deeper than any schema; the verifier and the library recurse. */
 const MAX_DEPTH = 64;
@@ -124,6 +134,13 @@ class Verifier {
         const number = tag === undefined ? 0 : this.#view.getUint8(tag);
         const member = kind.union[number - 1];
         if (member === undefined) throw new Error(`an unknown type ${number}`);
+        if (kind.union === types && number in unreadTypes) {
+          const named = placeOf(0);
+          const name = named === undefined ? '' : this.#string(this.#follow(named));
+          throw new UnsupportedError(
+            `column '${name}' is of type ${unreadTypes[number]}, which is not read. Write it as a plain list or column.`,
+          );
+        }
         this.#table(target, member, depth + 1);
       }
     }
@@ -134,6 +151,12 @@ class Verifier {
     const count = this.#uint32(at);
     this.#check(at + 4, count * elementBytes);
     return elementBytes === 4 ? Array.from({ length: count }, (_, i) => at + 4 + 4 * i) : [];
+  }
+
+  #string(at: number): string {
+    const length = this.#uint32(at);
+    this.#check(at + 4, length);
+    return Buffer.from(this.#view.buffer, this.#view.byteOffset + at + 4, length).toString('utf8');
   }
 
   /** Offsets lead forward only, so that there is no cycle. */

@@ -1,50 +1,54 @@
 /**
  * Shards in Arrow's IPC format: the file format, and the stream format in which Hugging Face's
- * `datasets` keeps its shards. A record batch is read when one of its rows is asked for.
+ * `datasets` keeps its shards.
  *
  * Both formats are a sequence of messages (schema, dictionaries, record batches), so one walk over
- * the messages' heads finds every batch. A batch is decoded as a stream of its own: the schema and
- * dictionaries before it, then the batch.
+ * the messages' heads finds every batch. Of a batch only the buffers of the wanted columns are read, and of
+ * buffers of large values (images) only the ranges of the wanted rows.
  *
  * Source: https://arrow.apache.org/docs/format/Columnar.html (encapsulated messages; file format).
  */
-import {
-  CompressionType,
-  compressionRegistry,
-  type RecordBatch,
-  type Schema,
-  tableFromIPC,
-} from 'apache-arrow';
+import { type DataType, MetadataVersion, type Schema, Type } from 'apache-arrow';
 import { Footer } from 'apache-arrow/ipc/metadata/file';
-import { Message } from 'apache-arrow/ipc/metadata/message';
-import { decompressZstd } from 'hyparquet-compressors';
-import lz4 from 'lz4js';
+import { Message, type RecordBatch } from 'apache-arrow/ipc/metadata/message';
 import { DataError } from '../../errors.js';
 import type { Row, Value } from '../schema.js';
 import { cutOff, message as messageOf, type StoredFile } from '../storage/stored-file.js';
-import { checkBatchMessage, checkData, checkMessage } from './arrow-check.js';
-import { verifyFooter, verifyMessage } from './arrow-flatbuffer.js';
+import { cut, readBuffers, readRanges } from './arrow-body.js';
+import { type Cells, cellsOf } from './arrow-cells.js';
+import { UnsupportedError, verifyFooter, verifyMessage } from './arrow-flatbuffer.js';
+import { type Layout, layoutOf, type Region, regionsOf } from './arrow-layout.js';
 import type { BlockCache } from './block-cache.js';
 import type { Shard } from './source.js';
-import { toValue } from './value.js';
-
-// The decoders' output may start anywhere in a larger buffer; typed arrays over it need alignment.
-compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: (bytes) => lz4.decompress(bytes).slice() });
-compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => decompressZstd(bytes).slice() });
 
 const MAGIC = 'ARROW1';
 const CONTINUATION = 0xffffffff;
 /** Enough for the head of a record batch with some fifty columns; longer ones take a second read. */
 const HEAD_BYTES = 4096;
-const END_OF_STREAM = Uint8Array.of(255, 255, 255, 255, 0, 0, 0, 0);
+/** A buffer of values this large on average, or this large in all, is left in the file but for the wanted ranges. */
+const LARGE_VALUE_BYTES = 16 * 1024;
+const LARGE_BUFFER_BYTES = 16 * 1024 * 1024;
+/** A buffer of less is always read whole. */
+const SMALL_BUFFER_BYTES = 1024 * 1024;
+/** Rows that a shard may claim; more could not even be numbered in memory. */
+const MAX_ROWS = 2 ** 32;
 
-interface Batch {
+/** Values of columns, of a record batch or a dictionary. */
+interface Body {
+  /** Where in the file the body of the message begins. */
   readonly offset: number;
-  readonly length: number;
+  readonly layouts: readonly Layout[];
+  readonly compression: number | undefined;
+}
+
+/** A dictionary's messages: its first values and those added to them. */
+type Dictionary = readonly Body[];
+
+interface Batch extends Body {
   readonly firstRow: number;
   readonly numRows: number;
-  /** The schema and the dictionaries that came before, as messages. */
-  readonly prefix: readonly Uint8Array[];
+  /** The dictionaries as they stood before the batch, by their id. */
+  readonly dictionaries: ReadonlyMap<number, Dictionary>;
 }
 
 /**
@@ -64,9 +68,10 @@ export async function openArrowShard(file: StoredFile, cache: BlockCache): Promi
 }
 
 /** What came of reading damaged bytes, as an error that names the file. */
-function unreadable(path: string, cause: unknown): DataError {
+function unreadable(path: string, cause: unknown, what = ''): DataError {
   if (cause instanceof DataError) return cause;
-  const text = `${path}: is not a readable Arrow shard (${messageOf(cause)}). Build or copy it again.`;
+  if (cause instanceof UnsupportedError) return new DataError(`${path}: ${cause.message}`, { cause });
+  const text = `${path}: is not a readable Arrow shard (${what}${messageOf(cause)}). Build or copy it again.`;
   return new DataError(text, { cause });
 }
 
@@ -100,7 +105,7 @@ async function findBatches(
   const footer = isFile ? await readFooter(file) : undefined;
   const end = footer?.offset ?? size;
   let schema: Schema | undefined;
-  let prefix: Uint8Array[] = [];
+  let dictionaries: ReadonlyMap<number, Dictionary> = new Map();
   const batches: Batch[] = [];
   let numBatches = 0;
   let numRows = 0;
@@ -125,23 +130,20 @@ async function findBatches(
     if (offset + length > end) throw cutOff(path, `${offset + length} bytes`, `${end}`);
     if (message.isSchema() && schema === undefined) {
       schema = message.header();
-      prefix = [await file.read(offset, length)];
     } else {
-      if (schema === undefined) {
-        if (footer === undefined) throw new Error('no schema before the first record batch');
-        // apache-arrow's JavaScript file writer leaves out the message; the footer has the schema too.
-        schema = footer.schema;
-        prefix = [schemaMessage(schema)];
-      }
-      checkBatchMessage(message, schema);
+      // apache-arrow's JavaScript file writer leaves out the message; the footer has the schema too.
+      schema ??= footer?.schema;
+      if (schema === undefined) throw new Error('no schema before the first record batch');
+      const body = offset + 8 + headLength;
       if (message.isRecordBatch()) {
+        const types = schema.fields.map(({ type }) => type);
+        const read = bodyOf(message, message.header(), body, types);
         const rows = message.header().length;
-        if (rows > 0) batches.push({ offset, length, firstRow: numRows, numRows: rows, prefix });
+        if (rows > 0) batches.push({ ...read, firstRow: numRows, numRows: rows, dictionaries });
         numBatches++;
         numRows += rows;
-      } else {
-        prefix = [...prefix, await file.read(offset, length)];
-      }
+        if (numRows > MAX_ROWS) throw new Error(`${numRows} rows; at most ${MAX_ROWS} are read`);
+      } else dictionaries = withDictionary(dictionaries, schema, message, body);
     }
     offset += length;
   }
@@ -156,8 +158,35 @@ async function findBatches(
 function decodeMessage(bytes: Uint8Array): Message {
   verifyMessage(bytes);
   const message = Message.decode(bytes);
-  checkMessage(message);
+  const { version, bodyLength } = message;
+  // Earlier versions have other layouts; later ones are not known.
+  if (version !== MetadataVersion.V4 && version !== MetadataVersion.V5) {
+    throw new Error(`metadata version ${version + 1}; expected 4 or 5`);
+  }
+  if (bodyLength < 0) throw new Error(`a body of ${bodyLength} bytes`);
   return message;
+}
+
+function bodyOf(message: Message, batch: RecordBatch, offset: number, types: readonly DataType[]): Body {
+  const layouts = layoutOf(batch, message.bodyLength, message.version, types);
+  return { offset, layouts, compression: batch.compression?.type };
+}
+
+/** The dictionaries after one more message, which begins one anew or adds to it. */
+function withDictionary(
+  held: ReadonlyMap<number, Dictionary>,
+  schema: Schema,
+  message: Message,
+  offset: number,
+): ReadonlyMap<number, Dictionary> {
+  if (!message.isDictionaryBatch()) {
+    throw new Error(`a message of type ${message.headerType} among the record batches`);
+  }
+  const { id, data, isDelta } = message.header();
+  const type = schema.dictionaries.get(id);
+  if (type === undefined) throw new Error(`a dictionary ${id} that no column uses`);
+  const body = bodyOf(message, data, offset, [type]);
+  return new Map(held).set(id, isDelta ? [...(held.get(id) ?? []), body] : [body]);
 }
 
 /** The footer of the file format: where it begins, the schema, and how many record batches there are. */
@@ -172,16 +201,6 @@ async function readFooter(file: StoredFile): Promise<{ offset: number; schema: S
   verifyFooter(bytes);
   const { schema, numRecordBatches } = Footer.decode(bytes);
   return { offset, schema, numBatches: numRecordBatches };
-}
-
-/** A schema as a message of a stream. */
-function schemaMessage(schema: Schema): Uint8Array {
-  const head = Message.encode(Message.from(schema));
-  const message = new Uint8Array(8 + Math.ceil(head.length / 8) * 8);
-  new DataView(message.buffer).setUint32(0, CONTINUATION, true);
-  new DataView(message.buffer).setInt32(4, message.length - 8, true);
-  message.set(head, 8);
-  return message;
 }
 
 class ArrowShard implements Shard {
@@ -202,20 +221,20 @@ class ArrowShard implements Shard {
   async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
     const places = new Map<Batch, number[]>();
     for (const [place, index] of indices.entries()) {
-      const batch = this.batches.findLast(({ firstRow }) => firstRow <= index) as Batch;
+      const batch = this.#batchOf(index);
       const held = places.get(batch);
       if (held === undefined) places.set(batch, [place]);
       else held.push(place);
     }
     const rows = indices.map((): Row => ({}));
     await Promise.all(
-      [...places].map(async ([batch, wanted]) => {
-        const decoded = await this.#read(batch);
+      [...places].flatMap(([batch, wanted]) => {
         const local = wanted.map((place) => (indices[place] as number) - batch.firstRow);
-        for (const column of columns) {
-          const values = this.#values(decoded, column, local);
+        return columns.map(async (column) => {
+          const cells = await this.#cells(batch, this.columns.indexOf(column));
+          const values = await this.#values(batch, cells, column, local);
           for (const [i, place] of wanted.entries()) (rows[place] as Row)[column] = values[i] as Value;
-        }
+        });
       }),
     );
     return rows;
@@ -224,47 +243,144 @@ class ArrowShard implements Shard {
   async readColumn(column: string): Promise<Value[]> {
     const values: Value[] = [];
     for (const batch of this.batches) {
-      const all = Array.from({ length: batch.numRows }, (_, i) => i);
-      for (const value of this.#values(await this.#read(batch), column, all)) values.push(value);
+      const cells = await this.#cells(batch, this.columns.indexOf(column));
+      const rows = Array.from({ length: batch.numRows }, (_, i) => i);
+      for (const value of await this.#values(batch, cells, column, rows)) values.push(value);
     }
     return values;
   }
 
-  #values(decoded: RecordBatch, column: string, rows: readonly number[]): Value[] {
-    const vector = decoded.getChild(column);
+  /** The last batch that begins at or before the row. */
+  #batchOf(row: number): Batch {
+    let [low, high] = [0, this.batches.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.batches[middle] as Batch).firstRow <= row) low = middle;
+      else high = middle - 1;
+    }
+    return this.batches[low] as Batch;
+  }
+
+  /** Reads the cells of rows, after the ranges that they lie in where the buffer was left in the file. */
+  async #values(batch: Batch, cells: Cells, column: string, rows: readonly number[]): Promise<Value[]> {
     try {
-      return rows.map((row) => toValue(vector?.get(row)));
+      const ranges: [start: number, end: number][] = [];
+      for (const row of rows) {
+        cells.visitRanges(row, ({ offset }, start, end) => {
+          ranges.push([batch.offset + offset + start, batch.offset + offset + end]);
+        });
+      }
+      const pieces = await readRanges(this.file, ranges);
+      return rows.map((row) =>
+        cells.get(row, ({ offset }, start, end) =>
+          cut(pieces, batch.offset + offset + start, batch.offset + offset + end),
+        ),
+      );
     } catch (cause) {
-      throw unreadable(this.path, cause);
+      throw unreadable(this.path, cause, `column '${column}', rows from ${batch.firstRow}: `);
     }
   }
 
-  #read(batch: Batch): Promise<RecordBatch> {
-    return this.cache.get(`${this.path}\0${batch.offset}`, batch.length, async () => {
-      const bytes = await this.file.read(batch.offset, batch.length);
-      let decoded: RecordBatch | undefined;
+  #cells(batch: Batch, column: number): Promise<Cells> {
+    const layout = batch.layouts[column] as Layout;
+    const key = `${this.path}\0${batch.offset}\0${column}`;
+    return this.cache.get(key, heldBytes(batch, layout), async () => {
       try {
-        [decoded] = tableFromIPC(joined([...batch.prefix, bytes, END_OF_STREAM])).batches;
-        if (decoded !== undefined) checkData(decoded.data);
+        return await this.#open(batch, layout);
       } catch (cause) {
-        throw unreadable(this.path, cause);
+        throw unreadable(this.path, cause, `column '${this.columns[column]}', rows from ${batch.firstRow}: `);
       }
-      if (decoded?.numRows !== batch.numRows) {
-        const where = `a record batch of ${batch.numRows} rows at byte ${batch.offset}`;
-        throw cutOff(this.path, where, `${decoded?.numRows ?? 'none'}`);
+    });
+  }
+
+  async #open(batch: Batch, layout: Layout): Promise<Cells> {
+    return this.#openBody(batch, layout, leftRegions(batch, layout), batch.dictionaries);
+  }
+
+  async #openBody(
+    body: Body,
+    layout: Layout,
+    left: ReadonlySet<Region>,
+    dictionaries: ReadonlyMap<number, Dictionary>,
+  ): Promise<Cells> {
+    const regions = regionsOf(layout).filter((region) => !left.has(region));
+    const buffers = await readBuffers(this.file, body.offset, regions, body.compression);
+    const words = new Map<number, Cells>();
+    for (const id of dictionariesOf(layout.type)) words.set(id, await this.#dictionary(id, dictionaries));
+    return cellsOf(layout, {
+      buffer: (region) => buffers.get(region),
+      dictionary: (id) => words.get(id) as Cells,
+    });
+  }
+
+  #dictionary(id: number, dictionaries: ReadonlyMap<number, Dictionary>): Promise<Cells> {
+    const bodies = dictionaries.get(id);
+    if (bodies === undefined) throw new Error(`no dictionary ${id}, which a column uses`);
+    // Its values may be looked up in others, but not in itself.
+    const others = new Map(dictionaries);
+    others.delete(id);
+    const last = bodies.at(-1) as Body;
+    const numBytes = bodies.reduce((sum, body) => sum + heldBytes(body, body.layouts[0] as Layout), 0);
+    return this.cache.get(`${this.path}\0${last.offset}\0words`, numBytes, async () => {
+      const parts: Cells[] = [];
+      for (const body of bodies) {
+        parts.push(await this.#openBody(body, body.layouts[0] as Layout, new Set(), others));
       }
-      return decoded;
+      return joined(parts);
     });
   }
 }
 
-/** The messages as one stream; each is a multiple of eight bytes long, so that their bodies stay aligned. */
-function joined(messages: readonly Uint8Array[]): Uint8Array {
-  const stream = new Uint8Array(messages.reduce((length, message) => length + message.length, 0));
-  let at = 0;
-  for (const message of messages) {
-    stream.set(message, at);
-    at += message.length;
+/** Several parts of a dictionary as one. */
+function joined(parts: readonly Cells[]): Cells {
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return only;
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const find = (row: number): [Cells, number] => {
+    let at = row;
+    for (const part of parts) {
+      if (at < part.length) return [part, at];
+      at -= part.length;
+    }
+    throw new Error(`word ${row} of a dictionary of ${length}`);
+  };
+  return {
+    length,
+    get: (row, range) => {
+      const [part, at] = find(row);
+      return part.get(at, range);
+    },
+    visitRanges: () => undefined,
+  };
+}
+
+/** The dictionaries that a column's values are looked up in. */
+function dictionariesOf(type: DataType): number[] {
+  if (type.typeId === Type.Dictionary) return [(type as DataType & { id: number }).id];
+  return (type.children ?? []).flatMap((child) => dictionariesOf(child.type));
+}
+
+/** The buffers of large values in a column. */
+function largeRegions(layout: Layout): Set<Region> {
+  const { type, buffers, children, length } = layout;
+  const large = new Set(children.flatMap((child) => [...largeRegions(child)]));
+  if ([Type.Binary, Type.LargeBinary, Type.Utf8, Type.LargeUtf8].includes(type.typeId)) {
+    const values = buffers[2] as Region;
+    const isLarge = values.length > LARGE_BUFFER_BYTES || values.length > LARGE_VALUE_BYTES * length;
+    if (isLarge && values.length > SMALL_BUFFER_BYTES) large.add(values);
   }
-  return stream;
+  return large;
+}
+
+/** The buffers of a column that are not read whole: not those of a compressed body, which have no ranges. */
+function leftRegions({ compression }: Body, layout: Layout): ReadonlySet<Region> {
+  return compression === undefined ? largeRegions(layout) : new Set();
+}
+
+/** What an open column takes in memory, about; what compressed buffers hold is not known before. */
+function heldBytes(body: Body, layout: Layout): number {
+  const left = leftRegions(body, layout);
+  const held = regionsOf(layout).filter((region) => !left.has(region));
+  const numBytes = held.reduce((sum, { length }) => sum + length, 0);
+  return body.compression === undefined ? numBytes : numBytes * 3;
 }

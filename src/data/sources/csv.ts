@@ -12,7 +12,7 @@ import { scanText, textStart } from './records/scan-text.js';
 import type { Shard } from './source.js';
 
 /** Bytes of a group: little for one row of it, much for a read. */
-const GROUP_BYTES = 64 * 1024;
+const GROUP_BYTES = 32 * 1024;
 
 /** What stands between two fields. */
 export type Delimiter = ',' | '\t';

@@ -3,8 +3,8 @@
  * from there. gzip's own checksum tells damage.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
@@ -82,23 +82,13 @@ async function removeEarlier(directory: string, prefix: string): Promise<void> {
 async function unpack(file: StoredFile, path: string): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}`;
   const output = await open(temporary, 'wx');
+  let refusal: unknown; // pipeline may tell only that it was aborted
   try {
-    await pipeline(
-      Readable.from(pieces(file)),
-      createGunzip(),
-      async (unpacked: AsyncIterable<Uint8Array>) => {
-        let size = 0;
-        let checked = Number.NEGATIVE_INFINITY;
-        for await (const bytes of unpacked) {
-          if (size - checked >= CHECK_BYTES) {
-            await checkSpace(file, path);
-            checked = size;
-          }
-          size += bytes.length;
-          if (size > Math.max(FREE_BYTES, file.size * MAX_RATIO)) throw bomb(file, size);
-          await output.writeFile(bytes);
-        }
-      },
+    await pipeline(Readable.from(pieces(file)), createGunzip(), (unpacked: AsyncIterable<Uint8Array>) =>
+      write(file, unpacked, output, dirname(path)).catch((cause: unknown) => {
+        refusal = cause;
+        throw cause;
+      }),
     );
     await output.sync();
     await output.close();
@@ -106,9 +96,29 @@ async function unpack(file: StoredFile, path: string): Promise<void> {
   } catch (cause) {
     await output.close();
     await rm(temporary, { force: true });
-    if (cause instanceof DataError || !isZlibError(cause)) throw cause;
-    const text = `${file.path}: the gzip file is cut off or damaged (${message(cause)}). Copy it again.`;
-    throw new DataError(text, { cause });
+    const first = refusal ?? cause;
+    if (!isZlibError(first)) throw first;
+    const text = `${file.path}: the gzip file is cut off or damaged (${message(first)}). Copy it again.`;
+    throw new DataError(text, { cause: first });
+  }
+}
+
+async function write(
+  file: StoredFile,
+  unpacked: AsyncIterable<Uint8Array>,
+  output: FileHandle,
+  directory: string,
+): Promise<void> {
+  let size = 0;
+  let checked = Number.NEGATIVE_INFINITY;
+  for await (const bytes of unpacked) {
+    if (size - checked >= CHECK_BYTES) {
+      await checkSpace(file, directory);
+      checked = size;
+    }
+    size += bytes.length;
+    if (size > Math.max(FREE_BYTES, file.size * MAX_RATIO)) throw bomb(file, size);
+    await output.writeFile(bytes);
   }
 }
 
@@ -122,11 +132,11 @@ function isZlibError(cause: unknown): boolean {
   return String((cause as NodeJS.ErrnoException).code).startsWith('Z_');
 }
 
-async function checkSpace(file: StoredFile, path: string): Promise<void> {
-  const free = await freeBytes(join(path, '..'));
+async function checkSpace(file: StoredFile, directory: string): Promise<void> {
+  const free = await freeBytes(directory);
   if (free >= RESERVE_BYTES) return;
   throw new DataError(
-    `${file.path}: there is no room to unpack it at ${path}: ${formatBytes(free)} are free. Free some space, set ` +
+    `${file.path}: there is no room to unpack it in ${directory}: ${formatBytes(free)} are free. Free some space, set ` +
       'CAPSTAN_CACHE to a directory on a larger disk, or unpack the file yourself.',
   );
 }

@@ -120,23 +120,29 @@ export class ElementSplitter implements Splitter {
     return i;
   }
 
-  /** From within a string to behind its end. */
+  /** From within a string to behind its end: the first quote without an odd number of backslashes before it. */
   #passString(bytes: Uint8Array, from: number, at: number): number {
-    let i = from;
+    let start = from;
     if (this.#escaped) {
       this.#escaped = false;
-      i++;
+      start++;
     }
-    for (; i < bytes.length; i++) {
-      const byte = bytes[i];
-      if (byte === QUOTE) {
-        this.#inString = false;
-        this.#end = at + i + 1;
-        return i + 1;
+    for (;;) {
+      const quote = bytes.indexOf(QUOTE, start);
+      const end = quote === -1 ? bytes.length : quote;
+      let first = end;
+      while (first > start && bytes[first - 1] === BACKSLASH) first--;
+      const isEscaped = (end - first) % 2 === 1;
+      if (quote === -1) {
+        this.#escaped = isEscaped;
+        return bytes.length;
       }
-      if (byte === BACKSLASH && ++i === bytes.length) this.#escaped = true;
+      start = quote + 1;
+      if (isEscaped) continue;
+      this.#inString = false;
+      this.#end = at + start;
+      return start;
     }
-    return i;
   }
 
   /** From within an element to a string, or to its end. */

@@ -25,7 +25,7 @@ import type { Shard } from './source.js';
 type Layout = 'array' | 'entries' | 'lines';
 
 /** Bytes of a group: little for one row of it, much for a read. */
-const GROUP_BYTES = 64 * 1024;
+const GROUP_BYTES = 32 * 1024;
 /** Where the first byte that is not white space is looked for. */
 const HEAD_BYTES = 4096;
 

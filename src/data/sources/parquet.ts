@@ -1,105 +1,59 @@
 /**
- * Parquet shards, read by hyparquet: only the row groups and columns that are asked for.
+ * Parquet shards, decoded by hyparquet: only the row groups, columns and, of large columns, the pages that are asked for.
  *
- * Source: https://parquet.apache.org/docs/file-format/ (footer, row groups, column chunks).
+ * Source: https://parquet.apache.org/docs/file-format/ (footer, row groups, column chunks, page index).
  */
-import {
-  type AsyncBuffer,
-  type FileMetaData,
-  parquetMetadataAsync,
-  parquetReadObjects,
-  parquetSchema,
-} from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
 import { DataError } from '../../errors.js';
 import type { Row, Value } from '../schema.js';
-import { cutOff, message, type StoredFile } from '../storage/stored-file.js';
+import { message, type StoredFile } from '../storage/stored-file.js';
 import type { BlockCache } from './block-cache.js';
+import { decodeColumn, onlyLeaf, type Pages, tooLarge } from './parquet-chunk.js';
+import { type Chunk, type Column, type Footer, type Group, readFooter } from './parquet-footer.js';
+import { PageIndex, type Segment } from './parquet-pages.js';
 import type { Shard } from './source.js';
-import { toValue } from './value.js';
 
-const MAGIC = 'PAR1';
-
-interface RowGroup {
-  readonly firstRow: number;
-  readonly numRows: number;
-  /** Uncompressed bytes by column. */
-  readonly bytes: ReadonlyMap<string, number>;
-}
+/** Columns of a row group that are larger once decompressed are read by pages. */
+const WHOLE_BYTES = 8 * 1024 * 1024;
+/** Nested columns are decoded whole, up to this many bytes. */
+const MAX_NESTED_BYTES = 1024 * 1024 * 1024;
 
 /**
  * Opens a Parquet shard: reads its footer only.
  *
- * @throws DataError if the file is not Parquet or is cut off.
+ * @throws DataError if the file is not Parquet, is cut off, damaged or encrypted.
  */
 export async function openParquetShard(file: StoredFile, cache: BlockCache): Promise<Shard> {
-  const { path, size } = file;
-  if (size < 12) throw cutOff(path, 'at least 12 bytes', `${size}`);
-  const head = Buffer.from(await file.read(0, 4)).toString('latin1');
-  if (head !== MAGIC) {
-    const found = JSON.stringify(head);
-    throw new DataError(
-      `${path}: is not a Parquet file: expected '${MAGIC}' at its start, found ${found}. Check the path and the format.`,
-    );
-  }
-  const tail = Buffer.from(await file.read(size - 4, 4)).toString('latin1');
-  if (tail !== MAGIC) throw cutOff(path, `'${MAGIC}' at its end`, JSON.stringify(tail));
-  const buffer: AsyncBuffer = {
-    byteLength: size,
-    slice: async (start, end = size) => (await file.read(start, end - start)).buffer,
-  };
-  let metadata: FileMetaData;
-  try {
-    metadata = await parquetMetadataAsync(buffer);
-  } catch (cause) {
-    const text = `${path}: the shard's footer is damaged (${message(cause)}). Build or copy it again.`;
-    throw new DataError(text, { cause });
-  }
-  return new ParquetShard(path, size, buffer, metadata, cache);
+  return new ParquetShard(file, await readFooter(file), cache);
+}
+
+/** Values as they are stored, from a row on. */
+interface Run {
+  readonly firstRow: number;
+  readonly values: ArrayLike<unknown>;
 }
 
 class ParquetShard implements Shard {
+  readonly path: string;
+  readonly size: number;
   readonly columns: readonly string[];
   readonly numRows: number;
-  readonly #groups: readonly RowGroup[];
-  /** Columns whose values are repeated without a list around them: an empty list there reads as null. */
-  readonly #bareLists: ReadonlySet<string>;
+  readonly #indexes = new Map<Chunk, PageIndex>();
 
   constructor(
-    readonly path: string,
-    readonly size: number,
-    private readonly buffer: AsyncBuffer,
-    private readonly metadata: FileMetaData,
+    private readonly file: StoredFile,
+    private readonly footer: Footer,
     private readonly cache: BlockCache,
   ) {
-    const fields = parquetSchema(metadata).children.map((child) => child.element);
-    this.columns = fields.map(({ name }) => name);
-    const repeated = fields.filter((field) => field.repetition_type === 'REPEATED');
-    this.#bareLists = new Set(repeated.map(({ name }) => name));
-    this.numRows = Number(metadata.num_rows);
-    const groups: RowGroup[] = [];
-    let firstRow = 0;
-    for (const group of metadata.row_groups) {
-      const bytes = new Map<string, number>();
-      for (const { meta_data: chunk } of group.columns) {
-        if (chunk === undefined) continue;
-        const start = Number(chunk.dictionary_page_offset ?? chunk.data_page_offset);
-        const end = start + Number(chunk.total_compressed_size);
-        if (end > size) throw cutOff(path, `${end} bytes`, `${size}`);
-        const name = chunk.path_in_schema[0] as string;
-        bytes.set(name, (bytes.get(name) ?? 0) + Number(chunk.total_uncompressed_size));
-      }
-      const numRows = Number(group.num_rows);
-      if (numRows > 0) groups.push({ firstRow, numRows, bytes });
-      firstRow += numRows;
-    }
-    this.#groups = groups;
+    this.path = file.path;
+    this.size = file.size;
+    this.columns = footer.columns.map(({ name }) => name);
+    this.numRows = footer.numRows;
   }
 
   async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
-    const places = new Map<RowGroup, number[]>();
+    const places = new Map<Group, number[]>();
     for (const [place, index] of indices.entries()) {
-      const group = this.#groups.findLast(({ firstRow }) => firstRow <= index) as RowGroup;
+      const group = this.#groupOf(index);
       const held = places.get(group);
       if (held === undefined) places.set(group, [place]);
       else held.push(place);
@@ -107,47 +61,144 @@ class ParquetShard implements Shard {
     const rows = indices.map((): Row => ({}));
     await Promise.all(
       [...places].flatMap(([group, wanted]) =>
-        columns.map(async (column) => {
-          const values = await this.#read(group, column);
-          for (const place of wanted) {
-            const value = values[(indices[place] as number) - group.firstRow];
-            (rows[place] as Row)[column] = toValue(value);
-          }
+        columns.map(async (name) => {
+          const local = wanted.map((place) => (indices[place] as number) - group.firstRow);
+          const values = await this.#values(group, this.columns.indexOf(name), local);
+          for (const [i, place] of wanted.entries()) (rows[place] as Row)[name] = values[i] as Value;
         }),
       ),
     );
     return rows;
   }
 
-  async readColumn(column: string): Promise<Value[]> {
+  async readColumn(name: string): Promise<Value[]> {
     const values: Value[] = [];
-    for (const group of this.#groups) {
-      for (const value of await this.#read(group, column)) values.push(toValue(value));
+    for (const group of this.footer.groups) {
+      const rows = Array.from({ length: group.numRows }, (_, i) => i);
+      for (const value of await this.#values(group, this.columns.indexOf(name), rows)) values.push(value);
     }
     return values;
   }
 
-  #read(group: RowGroup, column: string): Promise<unknown[]> {
-    const key = `${this.path}\0${group.firstRow}\0${column}`;
-    return this.cache.get(key, group.bytes.get(column) ?? 0, async () => {
-      let rows: Record<string, unknown>[];
-      try {
-        rows = await parquetReadObjects({
-          file: this.buffer,
-          metadata: this.metadata,
-          compressors,
-          columns: [column],
-          rowStart: group.firstRow,
-          rowEnd: group.firstRow + group.numRows,
-          utf8: false, // a column of bytes that is not marked as text stays bytes
-        });
-      } catch (cause) {
-        if (cause instanceof DataError) throw cause;
-        const text = `${this.path}: column '${column}' from row ${group.firstRow} cannot be read (${message(cause)}).`;
-        throw new DataError(`${text} Build or copy the shard again.`, { cause });
-      }
-      const empty = this.#bareLists.has(column) ? [] : null;
-      return rows.map((row) => row[column] ?? empty);
+  /** The last row group that begins at or before the row. */
+  #groupOf(row: number): Group {
+    const { groups } = this.footer;
+    let [low, high] = [0, groups.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((groups[middle] as Group).firstRow <= row) low = middle;
+      else high = middle - 1;
+    }
+    return groups[low] as Group;
+  }
+
+  async #values(group: Group, index: number, rows: readonly number[]): Promise<Value[]> {
+    const column = this.footer.columns[index] as Column;
+    const chunks = group.chunks[index] as readonly Chunk[];
+    try {
+      const odd = chunks.find(({ isEncrypted }) => isEncrypted);
+      if (odd !== undefined)
+        throw new Error('it is encrypted, which is not read; write it without encryption');
+      const numBytes = chunks.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
+      const isFlat = column.leaves.every(({ maxRepetition }) => maxRepetition === 0);
+      if (numBytes > WHOLE_BYTES && isFlat) return await this.#byPages(group, column, chunks, rows);
+      if (numBytes > MAX_NESTED_BYTES) throw new Error(tooLarge(numBytes));
+      const values = await this.#whole(group, column, chunks, numBytes);
+      return rows.map((row) => column.convert(values[row]));
+    } catch (cause) {
+      if (cause instanceof DataError) throw cause;
+      throw new DataError(
+        `${this.path}: column '${column.name}', row group from row ${group.firstRow}: cannot be read (${message(cause)}). ` +
+          'Build or copy the shard again.',
+        { cause },
+      );
+    }
+  }
+
+  #whole(
+    group: Group,
+    column: Column,
+    chunks: readonly Chunk[],
+    numBytes: number,
+  ): Promise<ArrayLike<unknown>> {
+    return this.cache.get(`${this.path}\0${chunks[0]?.start}`, numBytes, async () => {
+      const pages = await Promise.all(
+        chunks.map(async ({ leaf, codec, start, end }): Promise<Pages> => {
+          return { leaf, codec, bytes: await this.file.read(start, end - start) };
+        }),
+      );
+      return decodeColumn(column.node, pages, group.numRows);
     });
   }
+
+  /** Reads the pages that hold the rows, of each leaf of a column without lists. */
+  async #byPages(
+    group: Group,
+    column: Column,
+    chunks: readonly Chunk[],
+    rows: readonly number[],
+  ): Promise<Value[]> {
+    const read = chunks.map((chunk) => this.#leafRows(group, chunk, rows));
+    // All of them, so that none fails unheard.
+    const settled = await Promise.allSettled(read);
+    const failed = settled.find(({ status }) => status === 'rejected');
+    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+    const leaves = await Promise.all(read);
+    return rows.map((_, i) => column.convert(merge(leaves.map((values) => values[i]))));
+  }
+
+  async #leafRows(group: Group, chunk: Chunk, rows: readonly number[]): Promise<unknown[]> {
+    const index = this.#indexOf(group, chunk);
+    const segments = new Map<Segment, number[]>();
+    for (const [place, row] of rows.entries()) {
+      const segment = await index.segmentOf(row);
+      const held = segments.get(segment);
+      if (held === undefined) segments.set(segment, [place]);
+      else held.push(place);
+    }
+    const values = new Array<unknown>(rows.length);
+    await Promise.all(
+      [...segments].map(async ([segment, places]) => {
+        const run = await this.#segment(chunk, index, segment);
+        for (const place of places) values[place] = run.values[(rows[place] as number) - run.firstRow];
+      }),
+    );
+    return values;
+  }
+
+  #segment(
+    chunk: Chunk,
+    index: PageIndex,
+    { start, end, firstRow, endRow, plainBytes }: Segment,
+  ): Promise<Run> {
+    return this.cache.get(`${this.path}\0${start}`, plainBytes, async () => {
+      const [dictionary, data] = await Promise.all([index.dictionary(), this.file.read(start, end - start)]);
+      const bytes = dictionary.length === 0 ? data : new Uint8Array(Buffer.concat([dictionary, data]));
+      const { leaf, codec } = chunk;
+      return {
+        firstRow,
+        values: await decodeColumn(onlyLeaf(leaf), [{ leaf, codec, bytes }], endRow - firstRow),
+      };
+    });
+  }
+
+  #indexOf(group: Group, chunk: Chunk): PageIndex {
+    const held = this.#indexes.get(chunk) ?? new PageIndex(this.file, chunk, group.numRows);
+    this.#indexes.set(chunk, held);
+    return held;
+  }
+}
+
+/** Puts structs of one leaf each together. */
+function merge(parts: readonly unknown[]): unknown {
+  if (parts.length === 1) return parts[0];
+  if (parts.some((part) => part === null || part === undefined)) return null;
+  const byName = new Map<string, unknown[]>();
+  for (const part of parts) {
+    for (const [name, value] of Object.entries(part as object))
+      byName.set(name, [...(byName.get(name) ?? []), value]);
+  }
+  return Object.fromEntries(
+    [...byName].map(([name, values]) => [name, values.length === 1 ? values[0] : merge(values)]),
+  );
 }

@@ -1,92 +1,161 @@
 /**
- * Writers of shards: Arrow's IPC file format by apache-arrow, Parquet by parquetjs-lite (docs/adr/0003-parquet.md
- * says why). A group of rows, a record batch in one and a row group in the other, is what a reader reads at once.
+ * Writers of shards: Arrow's IPC file format by apache-arrow, Parquet by hyparquet-writer (docs/adr/0003-parquet.md
+ * says why). A group of rows, a record batch in one and a row group in the other, is what is held in memory.
  */
-import { writeFile } from 'node:fs/promises';
-import {
-  Binary,
-  type DataType,
-  Field,
-  List,
-  makeBuilder,
-  makeData,
-  RecordBatch,
-  RecordBatchFileWriter,
-  Schema,
-  Struct,
-  Utf8,
-} from 'apache-arrow';
-import { Message } from 'apache-arrow/ipc/metadata/message';
-import parquet from 'parquetjs-lite';
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { DataError } from '../../errors.js';
 import type { Column, Row } from '../schema.js';
+import { message } from '../storage/stored-file.js';
+import { arrowEncoder } from './arrow-encoder.js';
+import { cellBytes, checkCell, type Encoder } from './cells.js';
+import { parquetEncoder } from './parquet-encoder.js';
 
-function arrowType({ type }: Column): DataType {
-  if (type === 'binary') return new Binary();
-  return type === 'string' ? new Utf8() : new List(new Field('item', new Utf8(), true));
+/** A shard being written. It appears under its path when it is closed, whole, or not at all. */
+export interface ShardWriter {
+  /** Rows written so far. */
+  readonly numRows: number;
+  /** Bytes of the values written so far, about: when to begin the next shard. */
+  readonly numBytes: number;
+  /** Writes rows behind those before. @throws DataError for a value that is not of its column's type, or a failing disk. */
+  write(rows: readonly Row[]): Promise<void>;
+  /** Ends the shard, and puts it in its place. @throws DataError as `write` does. */
+  close(): Promise<void>;
+  /** Gives the shard up and leaves nothing of it. */
+  abort(): Promise<void>;
 }
 
-/** The library's file writer leaves out the schema message, without which a file cannot be read as a stream. */
-class FileWriter extends RecordBatchFileWriter {
-  protected override _writeSchema(schema: Schema): this {
-    super._writeSchema(schema);
-    return this._writeMessage(Message.from(schema));
-  }
+/** A group of fewer rows is written once its values take this many bytes. */
+const MAX_GROUP_BYTES = 64 * 1024 * 1024;
+
+/** Opens an uncompressed Arrow IPC file with a record batch for every `groupRows` rows, or for 64 MiB. */
+export function openArrowWriter(
+  path: string,
+  columns: readonly Column[],
+  groupRows: number,
+): Promise<ShardWriter> {
+  return FileWriter.open(path, columns, arrowEncoder(columns), groupRows);
 }
 
-/** Writes rows as an uncompressed Arrow IPC file with a record batch for every `groupRows` rows. */
+/**
+ * Opens a Parquet file with a row group for every `groupRows` rows, or for 64 MiB. Text and numbers are compressed by
+ * Snappy; images are not, as they are compressed already.
+ */
+export function openParquetWriter(
+  path: string,
+  columns: readonly Column[],
+  groupRows: number,
+): Promise<ShardWriter> {
+  return FileWriter.open(path, columns, parquetEncoder(columns), groupRows);
+}
+
+/** Writes rows as an Arrow file as {@link openArrowWriter} does. */
 export async function writeArrow(
   path: string,
   columns: readonly Column[],
   rows: readonly Row[],
   groupRows: number,
 ): Promise<void> {
-  const schema = new Schema(columns.map((column) => new Field(column.name, arrowType(column), true)));
-  const writer = new FileWriter();
-  writer.reset(undefined, schema);
-  for (let start = 0; start < rows.length; start += groupRows) {
-    const group = rows.slice(start, start + groupRows);
-    const children = schema.fields.map(({ name, type }) => {
-      const builder = makeBuilder({ type, nullValues: [null, undefined] });
-      for (const row of group) builder.append(row[name] ?? null);
-      return builder.finish().flush();
-    });
-    const data = makeData({ type: new Struct(schema.fields), length: group.length, children });
-    writer.write(new RecordBatch(schema, data));
-  }
-  writer.close();
-  await writeFile(path, await writer.toUint8Array());
+  await writeAll(await openArrowWriter(path, columns, groupRows), rows);
 }
 
-function parquetField({ type }: Column): ConstructorParameters<typeof parquet.ParquetSchema>[0][string] {
-  // No statistics: the writer would keep every value of a page, images too, as its smallest and largest.
-  if (type === 'binary') {
-    return { type: 'BYTE_ARRAY', optional: true, compression: 'UNCOMPRESSED', statistics: false };
-  }
-  const text = { type: 'UTF8', compression: 'GZIP', statistics: false } as const;
-  return type === 'string' ? { ...text, optional: true } : { ...text, repeated: true };
-}
-
-/** Writes rows as a Parquet file with a row group for every `groupRows` rows; text is compressed, bytes are not. */
+/** Writes rows as a Parquet file as {@link openParquetWriter} does. */
 export async function writeParquet(
   path: string,
   columns: readonly Column[],
   rows: readonly Row[],
   groupRows: number,
 ): Promise<void> {
-  const schema = new parquet.ParquetSchema(
-    Object.fromEntries(columns.map((column) => [column.name, parquetField(column)])),
-  );
-  const writer = await parquet.ParquetWriter.openFile(schema, path, { rowGroupSize: groupRows });
-  for (const row of rows) {
-    const record: Record<string, unknown> = {};
-    for (const { name } of columns) {
-      const value = row[name];
-      if (value === null || value === undefined) continue;
-      // The library takes Buffers only; this one shares the bytes.
-      record[name] =
-        value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.length) : value;
-    }
-    await writer.appendRow(record);
+  await writeAll(await openParquetWriter(path, columns, groupRows), rows);
+}
+
+async function writeAll(writer: ShardWriter, rows: readonly Row[]): Promise<void> {
+  try {
+    await writer.write(rows);
+    await writer.close();
+  } catch (error) {
+    await writer.abort();
+    throw error;
   }
-  await writer.close();
+}
+
+class FileWriter implements ShardWriter {
+  numRows = 0;
+  numBytes = 0;
+  #group: Row[] = [];
+  #groupBytes = 0;
+
+  private constructor(
+    private readonly path: string,
+    private readonly partPath: string,
+    private readonly file: FileHandle,
+    private readonly columns: readonly Column[],
+    private readonly encoder: Encoder,
+    private readonly groupRows: number,
+  ) {}
+
+  static async open(
+    path: string,
+    columns: readonly Column[],
+    encoder: Encoder,
+    groupRows: number,
+  ): Promise<FileWriter> {
+    const partPath = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
+    try {
+      return new FileWriter(path, partPath, await open(partPath, 'wx'), columns, encoder, groupRows);
+    } catch (cause) {
+      throw unwritable(path, cause);
+    }
+  }
+
+  async write(rows: readonly Row[]): Promise<void> {
+    for (const row of rows) {
+      for (const { name, type } of this.columns) {
+        const wrong = checkCell(row[name] ?? null, type, name);
+        if (wrong !== undefined) throw new DataError(`${this.path}: row ${this.numRows}: ${wrong}.`);
+        this.#groupBytes += cellBytes(row[name] ?? null);
+      }
+      this.#group.push(row);
+      this.numRows++;
+      if (this.#group.length >= this.groupRows || this.#groupBytes >= MAX_GROUP_BYTES) await this.#flush();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#flush();
+    await this.#append(this.encoder.end());
+    try {
+      await this.file.sync();
+      await this.file.close();
+      await rename(this.partPath, this.path);
+    } catch (cause) {
+      throw unwritable(this.path, cause);
+    }
+  }
+
+  async abort(): Promise<void> {
+    await this.file.close().catch(() => undefined); // it may be closed
+    await rm(this.partPath, { force: true });
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#group.length === 0) return;
+    const group = this.#group;
+    this.#group = [];
+    this.numBytes += this.#groupBytes;
+    this.#groupBytes = 0;
+    await this.#append(this.encoder.group(group));
+  }
+
+  async #append(chunks: readonly Uint8Array[]): Promise<void> {
+    try {
+      for (const chunk of chunks) await this.file.writeFile(chunk);
+    } catch (cause) {
+      throw unwritable(this.path, cause);
+    }
+  }
+}
+
+function unwritable(path: string, cause: unknown): DataError {
+  return new DataError(`${path}: cannot be written (${message(cause)}).`, { cause });
 }

@@ -1,6 +1,6 @@
 /**
  * Where the records of a file without an index of its own lie. Neighbouring records are held as one group, so that
- * the index stays small: a file of 30 million captions of 300 bytes has some 140,000 groups, 1.7 MB.
+ * the index stays small: a file of 30 million captions of 300 bytes has some 280,000 groups, 6 MB.
  */
 
 /** Groups of a file's records, in order. */

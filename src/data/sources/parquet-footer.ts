@@ -1,0 +1,147 @@
+/** A Parquet file's footer, held against the file: its columns, row groups, and where in the file their chunks lie. */
+import { type ColumnChunk, type CompressionCodec, type FileMetaData, parquetMetadata } from 'hyparquet';
+import { DataError } from '../../errors.js';
+import { cutOff, message, type StoredFile } from '../storage/stored-file.js';
+import { type Convert, columnsOf, converterOf, type Leaf, leavesOf, type Node } from './parquet-schema.js';
+import { readThrift } from './parquet-thrift.js';
+
+const MAGIC = 'PAR1';
+/** Of a file whose footer is encrypted. */
+const ENCRYPTED = 'PARE';
+/** Enough for most footers; longer ones take a second read. */
+const TAIL_BYTES = 64 * 1024;
+/** Rows that a row group may claim: nulls take no bytes, but do in memory. */
+const MAX_GROUP_ROWS = 2 ** 27;
+
+/** A column of the data set. */
+export interface Column {
+  readonly name: string;
+  readonly node: Node;
+  readonly leaves: readonly Leaf[];
+  readonly convert: Convert;
+}
+
+/** One leaf's bytes in a row group. */
+export interface Chunk {
+  readonly leaf: Leaf;
+  readonly codec: CompressionCodec;
+  /** Bytes of the file, the dictionary page included. */
+  readonly start: number;
+  readonly end: number;
+  /** Bytes once decompressed, as the footer says. */
+  readonly plainBytes: number;
+  readonly isEncrypted: boolean;
+  /** Where the index of its pages lies, if there is one. */
+  readonly index?: { readonly offset: number; readonly length: number };
+}
+
+/** Rows that are stored together. */
+export interface Group {
+  readonly firstRow: number;
+  readonly numRows: number;
+  /** By column, then by leaf. */
+  readonly chunks: readonly (readonly Chunk[])[];
+}
+
+/** What a footer says. */
+export interface Footer {
+  readonly columns: readonly Column[];
+  readonly groups: readonly Group[];
+  readonly numRows: number;
+}
+
+/**
+ * Reads and checks the footer.
+ *
+ * @throws DataError if the file is not Parquet, is cut off, damaged or encrypted.
+ */
+export async function readFooter(file: StoredFile): Promise<Footer> {
+  const { path, size } = file;
+  if (size < 12) throw cutOff(path, 'at least 12 bytes', `${size}`);
+  const head = Buffer.from(await file.read(0, 4)).toString('latin1');
+  if (head === ENCRYPTED)
+    throw new DataError(`${path}: is encrypted, which is not read. Write it without encryption.`);
+  if (head !== MAGIC) {
+    throw new DataError(
+      `${path}: is not a Parquet file: expected '${MAGIC}' at its start, found ${JSON.stringify(head)}. Check the path and the format.`,
+    );
+  }
+  const bytes = await readTail(file);
+  try {
+    readThrift(bytes.subarray(0, -8)); // hyparquet believes what it reads
+    return footerOf(parquetMetadata(bytes, { geoparquet: false }), size - bytes.length);
+  } catch (cause) {
+    if (cause instanceof CutOff) throw cutOff(path, `${cause.end} bytes`, `${size}`);
+    const text = `${path}: the shard's footer is damaged (${message(cause)}). Build or copy it again.`;
+    throw new DataError(text, { cause });
+  }
+}
+
+/** The footer, its length and the magic behind it. */
+async function readTail(file: StoredFile): Promise<Uint8Array> {
+  const { path, size } = file;
+  const tail = await file.read(Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES));
+  const magic = Buffer.from(tail.subarray(-4)).toString('latin1');
+  if (magic !== MAGIC) throw cutOff(path, `'${MAGIC}' at its end`, JSON.stringify(magic));
+  const length = new DataView(tail.buffer).getUint32(tail.length - 8, true) + 8;
+  if (length > size - 4) throw cutOff(path, `a footer of at most ${size - 12} bytes`, `${length - 8}`);
+  return length <= tail.length ? tail.slice(-length) : file.read(size - length, length);
+}
+
+/** A chunk beyond the end of the file. */
+class CutOff extends Error {
+  constructor(readonly end: number) {
+    super(`a column to byte ${end}`);
+  }
+}
+
+function footerOf(metadata: FileMetaData, end: number): Footer {
+  const columns = columnsOf(metadata.schema).map(
+    (node): Column => ({ name: node.element.name, node, leaves: leavesOf(node), convert: converterOf(node) }),
+  );
+  const groups: Group[] = [];
+  let firstRow = 0;
+  for (const group of metadata.row_groups) {
+    const numRows = Number(group.num_rows);
+    if (!(numRows >= 0 && numRows <= MAX_GROUP_ROWS)) {
+      throw new Error(`a row group of ${numRows} rows; at most ${MAX_GROUP_ROWS} are read`);
+    }
+    let next = 0;
+    const chunks = columns.map(({ leaves }) =>
+      leaves.map((leaf) => chunkOf(leaf, group.columns[next++], end)),
+    );
+    if (next !== group.columns.length)
+      throw new Error(`${group.columns.length} columns in a row group; expected ${next}`);
+    if (numRows > 0) groups.push({ firstRow, numRows, chunks });
+    firstRow += numRows;
+  }
+  if (firstRow !== Number(metadata.num_rows))
+    throw new Error(`${firstRow} rows in all; expected ${metadata.num_rows}`);
+  return { columns, groups, numRows: firstRow };
+}
+
+function chunkOf(leaf: Leaf, chunk: ColumnChunk | undefined, fileEnd: number): Chunk {
+  const meta = chunk?.meta_data;
+  const isEncrypted = chunk?.crypto_metadata !== undefined;
+  if (meta === undefined) {
+    if (isEncrypted) return { leaf, codec: 'UNCOMPRESSED', start: 0, end: 0, plainBytes: 0, isEncrypted };
+    throw new Error(`no column '${leaf.path.join('.')}' in a row group`);
+  }
+  if (chunk?.file_path) throw new Error(`a column in another file, '${chunk.file_path}'`);
+  if (meta.path_in_schema.join('\0') !== leaf.path.join('\0')) {
+    throw new Error(`the column '${meta.path_in_schema.join('.')}' in place of '${leaf.path.join('.')}'`);
+  }
+  // Some writers give a dictionary's place as 0 where there is none, others leave it out where there is one.
+  const start = Number(meta.dictionary_page_offset || meta.data_page_offset);
+  const end = start + Number(meta.total_compressed_size);
+  const plainBytes = Number(meta.total_uncompressed_size);
+  if (!(start >= 4 && end >= start && plainBytes >= 0))
+    throw new Error(`a column from byte ${start} to ${end}`);
+  if (end > fileEnd) throw new CutOff(end);
+  const index = {
+    offset: Number(chunk?.offset_index_offset ?? 0),
+    length: Number(chunk?.offset_index_length ?? 0),
+  };
+  const hasIndex = index.offset >= 4 && index.length > 0 && index.offset + index.length <= fileEnd;
+  return { leaf, codec: meta.codec, start, end, plainBytes, isEncrypted, ...(hasIndex ? { index } : {}) };
+}
