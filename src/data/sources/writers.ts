@@ -157,5 +157,6 @@ class FileWriter implements ShardWriter {
 }
 
 function unwritable(path: string, cause: unknown): DataError {
-  return new DataError(`${path}: cannot be written (${message(cause)}).`, { cause });
+  const advice = 'Make room or raise the limit, or choose another place.';
+  return new DataError(`${path}: cannot be written (${message(cause)}). ${advice}`, { cause });
 }
