@@ -4,7 +4,6 @@ import { ConfigError } from '../../errors.js';
 import { type Column, type Row, type Split, splits } from '../schema.js';
 import { writeArrow, writeParquet } from '../sources/writers.js';
 import type { ManifestShard } from './manifest.js';
-import type { ShardFormat } from './open.js';
 import { describeFile } from './publish.js';
 
 /** Options that every build has. */
@@ -15,7 +14,7 @@ export interface BuildOptions {
   readonly size?: number;
   /** Seed of every draw. Default 0. */
   readonly seed?: number;
-  readonly format?: ShardFormat | 'both';
+  readonly format?: ManifestShard['format'] | 'both';
   /** Pictures rendered at a time. Default: the number of cores. */
   readonly workers?: number;
   readonly onProgress?: (done: number, total: number) => void;
@@ -44,7 +43,7 @@ export async function writeShards<P>(
   { format = 'both', signal, onProgress }: BuildOptions,
   workers: number,
 ): Promise<ManifestShard[]> {
-  const formats: readonly ShardFormat[] = format === 'both' ? ['arrow', 'parquet'] : [format];
+  const formats: readonly ManifestShard['format'][] = format === 'both' ? ['arrow', 'parquet'] : [format];
   const shards: ManifestShard[] = [];
   let done = 0;
   for (const split of splits) {
