@@ -1,6 +1,6 @@
 /** Decodes chunks in worker threads, or in this one. */
 import { Worker } from 'node:worker_threads';
-import { compiledScript } from '../compiled-script.js';
+import { builtFile } from '../built-file.js';
 import { DataError } from '../errors.js';
 import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
 import type { DecodeReply, DecodeRequest, DecodeWorkerData } from './decode-worker.js';
@@ -119,7 +119,7 @@ export class WorkerPool implements Decoder {
   }
 
   #start(data: DecodeWorkerData): Slot {
-    const worker = new Worker(compiledScript(import.meta.url, './decode-worker.js'), { workerData: data });
+    const worker = new Worker(builtFile(import.meta.url, './decode-worker.js'), { workerData: data });
     const slot: Slot = { worker, jobs: new Map() };
     worker.unref(); // only work under way keeps the process alive
     worker.on('message', ({ id, decoded }: DecodeReply) => {

@@ -21,12 +21,20 @@ async function open(name: string): Promise<Shard> {
   return name.endsWith('.arrow') ? openArrowShard(file, cache) : openParquetShard(file, cache);
 }
 
+function isRepeated(value: string | Uint8Array): boolean {
+  if (typeof value === 'string') return value === (value[0] as string).repeat(value.length);
+  return Buffer.compare(value, Buffer.alloc(value.length, value[0])) === 0;
+}
+
 /** A value in the generator's notation. */
 function written(value: Value): unknown {
   if (typeof value === 'bigint') return { $bigint: String(value) };
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) return { $float: String(value) };
     return value === 0 ? 0 : value; // JSON has no -0
+  }
+  if (value instanceof Uint8Array || typeof value === 'string') {
+    if (value.length > 1000 && isRepeated(value)) return { $repeat: [value[0], value.length] };
   }
   if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') };
   if (Array.isArray(value)) return value.map(written);

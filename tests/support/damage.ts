@@ -31,14 +31,16 @@ export function damaged(bytes: Uint8Array, roll: (below: number) => number): Uin
   } else if (kind < 8) {
     const at = Math.min(place(), out.length - 4);
     out.writeUInt32LE(lengths[roll(lengths.length)] as number, at);
-    if (roll(2) === 0 && at + 8 <= out.length) out.writeUInt32LE(lengths[roll(lengths.length)] as number, at + 4);
+    if (roll(2) === 0 && at + 8 <= out.length)
+      out.writeUInt32LE(lengths[roll(lengths.length)] as number, at + 4);
     // As the numbers of Thrift are written.
     if (roll(3) === 0) out.fill(0xff, at, Math.min(out.length, at + 4 + roll(12)));
   } else if (kind === 8) {
     return out.subarray(0, roll(out.length));
   } else {
     const [from, to] = [place(), place()].sort((a, b) => a - b) as [number, number];
-    const parts = roll(2) === 0 ? [out.subarray(0, from), out.subarray(to)] : [out.subarray(0, to), out.subarray(from)];
+    const parts =
+      roll(2) === 0 ? [out.subarray(0, from), out.subarray(to)] : [out.subarray(0, to), out.subarray(from)];
     return Buffer.concat(parts);
   }
   return out;

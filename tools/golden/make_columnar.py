@@ -6,6 +6,7 @@ equal is checked here. `refused/` holds files that capstan is to refuse in words
 How a value is written in the JSON, which is how capstan hands it out:
   int64, uint64, duration (in its unit)     {"$bigint": "…"}
   binary of any kind                        {"$bytes": base64}
+  more than 1000 times the same             {"$repeat": [byte or character, count]}
   NaN, Infinity, -Infinity                  {"$float": "…"}
   decimal                                   a number up to 15 digits of precision, else text
   date, time, timestamp                     ISO 8601 with the digits of its unit; Z if it has a time zone
@@ -96,6 +97,8 @@ def plain(scalar):
             return fields["path"] if fields["bytes"] is None else fields["bytes"]
         return fields
     value = scalar.as_py()
+    if isinstance(value, (bytes, str)) and len(value) > 1000 and value == value[:1] * len(value):
+        return {"$repeat": [value[0], len(value)]}
     return {"$bytes": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 
@@ -291,6 +294,18 @@ def make_parquet():
                 write_page_index=index,
                 compression="snappy",
             )
+        for dictionary in (True, False):
+            for index in (True, False):
+                write_parquet(
+                    f"large.{v}-{'dictionary' if dictionary else 'plain'}-{'index' if index else 'no-index'}",
+                    large(),
+                    data_page_version=version,
+                    use_dictionary=dictionary,
+                    write_batch_size=4,
+                    data_page_size=300_000,
+                    write_page_index=index,
+                    compression="zstd",
+                )
     write_parquet("list-struct.old-names", every_pattern(*NESTED["list-struct"]), use_compliant_nested_type=False)
     required = pa.schema(
         [
@@ -352,6 +367,24 @@ def many():
                 [{"bytes": bytes([i % 256, 255]) * 4, "path": None} if i % 2 else {"bytes": None, "path": f"{i}.jpg"} for i in range(n)],
                 pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
             ),
+        }
+    )
+
+
+def large():
+    """Columns so large that capstan reads them by pages, of values that take next to nothing."""
+    n = 110
+    sizes = [90_000 + i for i in range(n)]
+    return pa.table(
+        {
+            "image": pa.array(
+                [None if i % 13 == 5 else {"bytes": None if i % 7 == 3 else bytes([i % 9]) * size, "path": f"{i}.jpg"} for i, size in enumerate(sizes)],
+                pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+            ),
+            "text": pa.array([None if i % 5 == 1 else "abc"[i % 3] * size for i, size in enumerate(sizes)]),
+            "deep": pa.array([{"a": {"b": b"x" * size, "c": i}, "d": None} for i, size in enumerate(sizes)],
+                             pa.struct([("a", pa.struct([("b", pa.binary()), ("c", pa.int32())])), ("d", pa.string())])),
+            "i": pa.array(range(n), pa.int32()),
         }
     )
 

@@ -6,7 +6,7 @@
  * https://github.com/google/snappy/blob/main/format_description.txt.
  */
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { decompress as decompressFrame } from 'fzstd';
+import { decompress as decompressFrame, Decompress as FrameStream } from 'fzstd';
 
 /** Makes `length` bytes of compressed ones. @throws Error that says what is wrong with them */
 export type Decompress = (input: Uint8Array, length: number) => Uint8Array;
@@ -24,23 +24,46 @@ function chunked(length: number): { chunkSize?: number } {
   return length > 64 && length < 1 << 24 ? { chunkSize: length } : {};
 }
 
-/** Zstandard frames, by fzstd, which writes into the bytes that it is given and so cannot outgrow them. */
+/** Zstandard's window, beyond which other decoders refuse a frame too. */
+const MAX_WINDOW = 128 * 1024 * 1024;
+
+/** Zstandard frames, by fzstd. */
 export const unzstd: Decompress = (input, length) => {
   const output = new Uint8Array(length);
   let written = 0;
   for (let at = 0; at < input.length; ) {
     const frame = zstdFrame(input, at);
     if (frame.size !== 0) {
-      const size = frame.size ?? length - written;
-      if (written + size > length) throw new Error(`a frame of ${size} bytes; expected ${length} in all`);
-      decompressFrame(input.subarray(at, frame.end), output.subarray(written, written + size));
-      written += size;
+      const bytes = input.subarray(at, frame.end);
+      if (frame.size === undefined) written += unzstdUnsized(bytes, output.subarray(written));
+      else {
+        const end = written + frame.size;
+        if (end > length) throw new Error(`a frame of ${frame.size} bytes; expected ${length} in all`);
+        // It writes into the bytes that it is given, and so cannot outgrow them.
+        decompressFrame(bytes, output.subarray(written, end));
+        written = end;
+      }
     }
     at = frame.end;
   }
   if (written !== length) throw new Error(`${written} bytes; expected ${length}`);
   return output;
 };
+
+/** Decodes a frame that does not say its size; gives the size. */
+function unzstdUnsized(frame: Uint8Array, output: Uint8Array): number {
+  const window = frame[5] ?? 0;
+  const size = 2 ** (10 + (window >> 3));
+  if (size + (size >> 3) * (window & 7) > MAX_WINDOW) throw new Error(`a window beyond ${MAX_WINDOW} bytes`);
+  let written = 0;
+  const stream = new FrameStream((chunk) => {
+    if (written + chunk.length > output.length) throw new Error(`more than ${output.length} bytes`);
+    output.set(chunk, written);
+    written += chunk.length;
+  });
+  stream.push(frame, true);
+  return written;
+}
 
 /** Where a frame ends, and how many bytes it makes if it says so; a frame to skip makes none. */
 function zstdFrame(input: Uint8Array, start: number): { end: number; size?: number } {

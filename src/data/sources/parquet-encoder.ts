@@ -24,7 +24,8 @@ export function parquetEncoder(columns: readonly Column[]): Encoder {
   };
   return {
     group: (rows) => {
-      writer.write({
+      // Its promises are of sinks that flush, which a buffer does not.
+      void writer.write({
         columnData: columns.map(({ name, type }) => ({
           name,
           data: rows.map((row) => storedValue(row[name] ?? null, type)),
@@ -38,7 +39,7 @@ export function parquetEncoder(columns: readonly Column[]): Encoder {
       return take();
     },
     end: () => {
-      writer.finish();
+      void writer.finish();
       return take();
     },
   };

@@ -27,8 +27,9 @@ export class PageIndex {
   readonly #chunk: Chunk;
   readonly #numRows: number;
   readonly #segments: Segment[] = [];
-  #dictionary: Promise<Uint8Array> | undefined;
   #dictionaryEnd: number;
+  /** Bytes of the dictionary once decompressed. */
+  #dictionaryBytes = 0;
   #at: number;
   #work: Promise<void> | undefined;
 
@@ -59,11 +60,16 @@ export class PageIndex {
     return this.#segments[low] as Segment;
   }
 
-  /** The dictionary page with its header; no bytes if there is none. Known once a segment is. */
-  dictionary(): Promise<Uint8Array> {
-    const { start } = this.#chunk;
-    this.#dictionary ??= this.#file.read(start, this.#dictionaryEnd - start);
-    return this.#dictionary;
+  /** Reads pages and, if one of them needs it, the dictionary page before them. @throws Error that says what is wrong */
+  async read({ start, end }: Segment): Promise<Uint8Array<ArrayBuffer>> {
+    const data = await this.#file.read(start, end - start);
+    if (!usesDictionary(data)) return data;
+    const from = this.#chunk.start;
+    const dictionary = await this.#file.read(from, this.#dictionaryEnd - from);
+    const bytes = new Uint8Array(dictionary.length + data.length);
+    bytes.set(dictionary);
+    bytes.set(data, dictionary.length);
+    return bytes;
   }
 
   async #extend(): Promise<void> {
@@ -73,8 +79,8 @@ export class PageIndex {
     }
     const firstRow = this.#segments.at(-1)?.endRow ?? 0;
     const start = this.#at;
-    let [endRow, plainBytes] = [firstRow, 0];
-    while (plainBytes < SEGMENT_BYTES && endRow < this.#numRows) {
+    let [endRow, plainBytes, dictionaryBytes] = [firstRow, 0, 0];
+    while (plainBytes < this.#segmentBytes() && endRow < this.#numRows) {
       const page = await this.#head(this.#at);
       if (page.kind !== 'v1' && page.kind !== 'v2')
         throw new Error(`a page of kind ${page.kind} among the data`);
@@ -82,8 +88,14 @@ export class PageIndex {
       if (this.#at > this.#chunk.end) throw new Error(`a page to byte ${this.#at} of ${this.#chunk.end}`);
       endRow += page.numValues;
       plainBytes += page.plainBytes;
+      if (page.encoding === 'DICTIONARY') dictionaryBytes = this.#dictionaryBytes;
     }
-    this.#add({ start, end: this.#at, firstRow, endRow, plainBytes });
+    this.#add({ start, end: this.#at, firstRow, endRow, plainBytes: plainBytes + dictionaryBytes });
+  }
+
+  /** Not less than the dictionary, which is decoded for every segment. */
+  #segmentBytes(): number {
+    return Math.max(SEGMENT_BYTES, this.#dictionaryBytes);
   }
 
   #add(segment: Segment): void {
@@ -99,6 +111,7 @@ export class PageIndex {
     this.#dictionaryEnd = this.#chunk.start + page.headBytes + page.bodyBytes;
     if (this.#dictionaryEnd > this.#chunk.end) throw new Error(`a dictionary to byte ${this.#dictionaryEnd}`);
     this.#at = this.#dictionaryEnd;
+    this.#dictionaryBytes = page.plainBytes;
   }
 
   async #head(at: number): Promise<Page> {
@@ -137,9 +150,25 @@ export class PageIndex {
         throw new Error(`a page from byte ${start} to ${end} in the index`);
       }
       if (start !== before) throw new Error(`a gap before byte ${start} in the index`);
-      if ((end - from) * ratio < SEGMENT_BYTES && i + 1 < places.length) continue;
-      this.#add({ start: from, end, firstRow, endRow, plainBytes: (end - from) * ratio });
+      if ((end - from) * ratio < this.#segmentBytes() && i + 1 < places.length) continue;
+      this.#add({
+        start: from,
+        end,
+        firstRow,
+        endRow,
+        plainBytes: (end - from) * ratio + this.#dictionaryBytes,
+      });
       [from, firstRow] = [end, endRow];
     }
   }
+}
+
+/** Whether one of the pages holds places in the dictionary. */
+function usesDictionary(pages: Uint8Array): boolean {
+  for (let at = 0; at < pages.length; ) {
+    const page = readPage(pages, at);
+    if (page.encoding === 'DICTIONARY') return true;
+    at += page.headBytes + page.bodyBytes;
+  }
+  return false;
 }

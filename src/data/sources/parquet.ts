@@ -7,6 +7,7 @@ import { DataError } from '../../errors.js';
 import type { Row, Value } from '../schema.js';
 import { message, type StoredFile } from '../storage/stored-file.js';
 import type { BlockCache } from './block-cache.js';
+import { ByteGate } from './byte-gate.js';
 import { decodeColumn, onlyLeaf, type Pages, tooLarge } from './parquet-chunk.js';
 import { type Chunk, type Column, type Footer, type Group, readFooter } from './parquet-footer.js';
 import { PageIndex, type Segment } from './parquet-pages.js';
@@ -25,6 +26,9 @@ const MAX_NESTED_BYTES = 1024 * 1024 * 1024;
 export async function openParquetShard(file: StoredFile, cache: BlockCache): Promise<Shard> {
   return new ParquetShard(file, await readFooter(file), cache);
 }
+
+/** Lets so many bytes be decoded at a time, in all shards: rows from here and there need many pages at once. */
+const gate = new ByteGate(256 * 1024 * 1024);
 
 /** Values as they are stored, from a row on. */
 interface Run {
@@ -122,12 +126,14 @@ class ParquetShard implements Shard {
     numBytes: number,
   ): Promise<ArrayLike<unknown>> {
     return this.cache.get(`${this.path}\0${chunks[0]?.start}`, numBytes, async () => {
-      const pages = await Promise.all(
-        chunks.map(async ({ leaf, codec, start, end }): Promise<Pages> => {
-          return { leaf, codec, bytes: await this.file.read(start, end - start) };
-        }),
-      );
-      return decodeColumn(column.node, pages, group.numRows);
+      return gate.pass(numBytes, async () => {
+        const pages = await Promise.all(
+          chunks.map(async ({ leaf, codec, start, end }): Promise<Pages> => {
+            return { leaf, codec, bytes: await this.file.read(start, end - start) };
+          }),
+        );
+        return decodeColumn(column.node, pages, group.numRows);
+      });
     });
   }
 
@@ -160,25 +166,22 @@ class ParquetShard implements Shard {
     await Promise.all(
       [...segments].map(async ([segment, places]) => {
         const run = await this.#segment(chunk, index, segment);
-        for (const place of places) values[place] = run.values[(rows[place] as number) - run.firstRow];
+        // Copies: a page may be far larger than the value, and be held by it.
+        for (const place of places)
+          values[place] = detached(run.values[(rows[place] as number) - run.firstRow]);
       }),
     );
     return values;
   }
 
-  #segment(
-    chunk: Chunk,
-    index: PageIndex,
-    { start, end, firstRow, endRow, plainBytes }: Segment,
-  ): Promise<Run> {
+  #segment(chunk: Chunk, index: PageIndex, segment: Segment): Promise<Run> {
+    const { start, firstRow, endRow, plainBytes } = segment;
     return this.cache.get(`${this.path}\0${start}`, plainBytes, async () => {
-      const [dictionary, data] = await Promise.all([index.dictionary(), this.file.read(start, end - start)]);
-      const bytes = dictionary.length === 0 ? data : new Uint8Array(Buffer.concat([dictionary, data]));
-      const { leaf, codec } = chunk;
-      return {
-        firstRow,
-        values: await decodeColumn(onlyLeaf(leaf), [{ leaf, codec, bytes }], endRow - firstRow),
-      };
+      return gate.pass(plainBytes, async () => {
+        const { leaf, codec } = chunk;
+        const pages = { leaf, codec, bytes: await index.read(segment) };
+        return { firstRow, values: await decodeColumn(onlyLeaf(leaf), [pages], endRow - firstRow) };
+      });
     });
   }
 
@@ -187,6 +190,13 @@ class ParquetShard implements Shard {
     this.#indexes.set(chunk, held);
     return held;
   }
+}
+
+/** A value of a column without lists as bytes of its own. */
+function detached(raw: unknown): unknown {
+  if (raw instanceof Uint8Array) return raw.slice();
+  if (raw === null || typeof raw !== 'object') return raw;
+  return Object.fromEntries(Object.entries(raw).map(([name, value]) => [name, detached(value)]));
 }
 
 /** Puts structs of one leaf each together. */

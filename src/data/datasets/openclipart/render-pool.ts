@@ -1,6 +1,6 @@
 /** Processes that draw SVG files, each ended when a file takes it too long, too much memory or its life. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { compiledScript } from '../../../compiled-script.js';
+import { builtFile } from '../../../built-file.js';
 import type { RenderReply, RenderRequest } from './render-process.js';
 
 /** Draws files in that many processes. */
@@ -25,7 +25,7 @@ export class RenderPool {
   }
 
   #start(): ChildProcess {
-    const child = fork(compiledScript(import.meta.url, './render-process.js'), {
+    const child = fork(builtFile(import.meta.url, './render-process.js'), {
       serialization: 'advanced',
       // libvips writes warnings about files to the error stream; the replies say what matters.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
