@@ -44,9 +44,8 @@ const themes: Readonly<Record<string, string>> = {
   traffic:
     'automobile=car*, bus*, bicycle*, taxi, train*, motorcycle*, ambulance, tractor*, fire engine, police car, delivery truck*, racing car*, motor scooter*',
   'air and water':
-    'airplane*, helicopter*, rocket*, sailboat*, ship, speedboat*, canoe*, flying saucer*, parachute*',
-  sports:
-    'soccer ball=football, basketball, baseball, volleyball, bowling=bowling ball*, boxing glove*, skateboard*, kite*',
+    'airplane*, helicopter*, rocket*, sailboat, ship, speedboat, canoe, flying saucer*, parachute*',
+  sports: 'soccer ball=football, basketball, baseball, volleyball, boxing glove*, skateboard*, kite*',
   music: 'guitar*, trumpet, violin, drum*, saxophone, accordion*, harp',
   clothes:
     't-shirt*, dress*, woman’s hat=sun hat, top hat*, billed cap=cap*, running shoe=shoe*, handbag*, backpack*, scarf/scarves*, necktie=tie*, crown, glasses=pair of glasses/pairs of glasses*, high-heeled shoe*, umbrella*',
