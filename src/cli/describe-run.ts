@@ -3,6 +3,7 @@ import { formatBytes } from '../assets/index.js';
 import type { TrainConfig } from '../config/schema.js';
 import { checkCacheBytes } from '../data/decoded-cache.js';
 import { validateMix } from '../data/mixing.js';
+import type { Source } from '../data/sources/source.js';
 import { type EvalPlan, planEvaluations } from '../eval/in-loop.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
@@ -82,7 +83,10 @@ export async function describeRun(
         'compute',
         `${flops(flopsPerSample)} a sample, ${flops(flopsPerSample * batchSize)} a step, ${flops(flopsPerSample * batchSize * steps)} in all`,
       ],
-      ['data', `${config.data.path}, split ${config.data.split}: ${count(source.numRows)} samples`],
+      [
+        'data',
+        `${config.data.path}, split ${config.data.split}${schemaNote(source)}: ${count(source.numRows)} samples`,
+      ],
       [
         'captions',
         mix.kinds.map((kind, i) => `${kind} ${(100 * (mix.weights[i] as number)).toFixed(1)}%`).join(', '),
@@ -102,3 +106,6 @@ export async function describeRun(
     await source.close();
   }
 }
+
+/** As which schema's columns the data is read, if it is not capstan's own. */
+const schemaNote = ({ schema }: Source): string => (schema === undefined ? '' : `, schema ${schema}`);

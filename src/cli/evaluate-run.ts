@@ -3,6 +3,7 @@ import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
+import { readingOptions } from '../data/datasets/reading-options.js';
 import { loadTokenize } from '../eval/in-loop.js';
 import { type EvalOutcome, type EvalRunOptions, evalRetrieval, evalZeroShot } from '../eval/index.js';
 import { readEvalSplit } from '../eval/read-split.js';
@@ -41,12 +42,12 @@ export class RunEvaluation {
     const config: TrainConfig = await loadConfig(join(runDir, 'config.yaml'));
     const otherData = options.data !== undefined && !(await isSamePath(options.data, config.data.path));
     const data = otherData ? (options.data as string) : config.data.path;
-    const { format } = config.data;
     const split = await readEvalSplit(data, {
       split: options.split,
       maxSkipRatio: options.maxSkipRatio ?? config.data.maxSkipRatio,
       inform: options.warn,
-      ...(otherData || format === 'auto' ? {} : { format }),
+      // Other data may be stored and laid out in another way.
+      ...(otherData ? {} : readingOptions(config.data)),
     });
     const tokenize = await loadTokenize();
     const checkpoint = options.checkpoint ?? 'latest';

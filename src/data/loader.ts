@@ -15,6 +15,9 @@ import { checkResume, type LoaderState, loaderFingerprint } from './loader-state
 import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
 import { type CaptionMix, validateMix } from './mixing.js';
 import { type Sample, SampleStream, type Segment } from './sample-stream.js';
+import type { ShardFormat } from './schema.js';
+import type { SchemaOptions } from './schemas/apply.js';
+import { requireImages } from './schemas/schema-source.js';
 import { skipBudget } from './skip-budget.js';
 import type { Source } from './sources/source.js';
 import { createDecoder, type Decoder } from './worker-pool.js';
@@ -29,7 +32,11 @@ export interface LoaderOptions {
   /** Of a path: which split to open. */
   readonly split?: string;
   /** Of a path: which format to open, if there are several. */
-  readonly format?: 'arrow' | 'parquet';
+  readonly format?: ShardFormat;
+  /** Of a path: the schema, column map and image root by which its columns are read, as `openSource` takes them. */
+  readonly schema?: SchemaOptions['schema'];
+  readonly columns?: SchemaOptions['columns'];
+  readonly images?: SchemaOptions['images'];
   /** Share of each caption kind; they sum to 1. */
   readonly captions: CaptionMix;
   readonly batchSize: number;
@@ -209,18 +216,23 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
   }
 }
 
-function openPath(path: string, { split, format }: LoaderOptions): Promise<Source> {
+function openPath(path: string, { split, format, schema, columns, images }: LoaderOptions): Promise<Source> {
   return openSource(path, {
+    ...(schema === undefined ? {} : { schema }),
+    ...(columns === undefined ? {} : { columns }),
+    ...(images === undefined ? {} : { images }),
     ...(split === undefined ? {} : { split }),
     ...(format === undefined ? {} : { format }),
   });
 }
 
 function checkSource(source: Source, batchSize: number, dropLast: boolean): void {
+  requireImages(source);
   for (const column of ['key', 'image']) {
     if (!source.columns.includes(column)) {
       throw new DataError(
-        `${source.path} has no column '${column}', which the loader needs. Its columns are ${source.columns.join(', ')}.`,
+        `${source.path} has no column '${column}', which the loader needs. Its columns are ${source.columns.join(', ')}. ` +
+          'If another column is meant, say so in data.schema or data.columns.',
       );
     }
   }

@@ -1,5 +1,6 @@
 /** The evaluations that a configuration asks for, handed to the training loop. */
 import type { TrainConfig } from '../config/schema.js';
+import { readingOptions } from '../data/datasets/reading-options.js';
 import { ClipTokenizer } from '../data/text/clip-tokenizer.js';
 import { CapstanError, ConfigError, DataError } from '../errors.js';
 import type { RetrievalTask, ZeroShotTask } from './evaluators.js';
@@ -58,7 +59,7 @@ export async function planEvaluations(
       split: splitName,
       maxSkipRatio: config.data.maxSkipRatio,
       inform,
-      ...(config.data.format === 'auto' ? {} : { format: config.data.format }),
+      ...readingOptions(config.data),
       ...(maxImages === undefined ? {} : { maxImages }),
     }),
   );

@@ -1,7 +1,8 @@
 /** A split of a data set, read for evaluation. */
 import { type OpenOptions, openSource } from '../data/datasets/open.js';
 import { checkHeader } from '../data/image/decode.js';
-import { faultOfImage, type Row, sampleKey } from '../data/schema.js';
+import { faultOfImage, type Row, rowFault, sampleKey } from '../data/schema.js';
+import { requireImages } from '../data/schemas/schema-source.js';
 import { DataError } from '../errors.js';
 import { type EvalRow, EvalSplit } from './index.js';
 import type { SkipPolicy } from './skips.js';
@@ -9,9 +10,8 @@ import type { SkipPolicy } from './skips.js';
 /** Column of the captions that retrieval uses: several sentences about each image. */
 const CAPTIONS_COLUMN = 'captions';
 
-export interface EvalSplitOptions extends SkipPolicy {
+export interface EvalSplitOptions extends OpenOptions, SkipPolicy {
   readonly split: string;
-  readonly format?: OpenOptions['format'];
   /** Take this many images at most, evenly spread over the split. */
   readonly maxImages?: number;
 }
@@ -23,10 +23,11 @@ export interface EvalSplitOptions extends SkipPolicy {
  *   key or no image, or if two rows have the same key.
  */
 export async function readEvalSplit(path: string, options: EvalSplitOptions): Promise<EvalSplit> {
-  const { split, format, maxImages = Number.POSITIVE_INFINITY } = options;
-  const source = await openSource(path, { split, ...(format === undefined ? {} : { format }) });
-  const name = `split '${split}' of ${path}`;
+  const { maxImages = Number.POSITIVE_INFINITY, ...opened } = options;
+  const source = await openSource(path, opened);
+  const name = `split '${options.split}' of ${path}`;
   try {
+    requireImages(source);
     for (const column of ['key', 'image']) {
       if (source.columns.includes(column)) continue;
       throw new DataError(
@@ -86,8 +87,8 @@ function toEvalRow(row: Row, index: number): EvalRow {
 
 /** What can be told to be wrong without decoding. */
 function faultOf(row: Row, image: Uint8Array): string | undefined {
-  if (sampleKey(row) === undefined) return 'It has no key.';
-  const fault = faultOfImage(row);
+  if (sampleKey(row) === undefined) return rowFault(row) ?? 'It has no key.';
+  const fault = rowFault(row) ?? faultOfImage(row);
   if (fault !== undefined) return fault;
   try {
     checkHeader(image);

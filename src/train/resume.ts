@@ -8,8 +8,8 @@ import { type Checkpoint, listCheckpoints, loadCheckpoint, newestCheckpoint } fr
 import type { RunPaths } from './run-folder.js';
 
 /**
- * Keys that may change while a run goes on, because they do not decide what it learns. What `data.path` holds
- * is compared by the loader.
+ * Keys that may change while a run goes on, because they do not decide what it learns. What `data.path` holds, and
+ * as which columns it is read, is compared by the loader.
  */
 const FREE = [
   'run',
@@ -18,6 +18,9 @@ const FREE = [
   'checkpoint',
   'data.path',
   'data.format',
+  'data.schema',
+  'data.columns',
+  'data.images',
   'data.workers',
   'data.prefetch',
   'data.cacheMiB',

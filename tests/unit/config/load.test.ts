@@ -44,6 +44,8 @@ describe('loadConfig', () => {
         path: 'data/emoji',
         split: 'train',
         format: 'auto',
+        schema: 'auto',
+        images: null,
         captions: { alt: 0.5, ssc: 0.5 },
         cropScale: [0.9, 1],
         workers: 'auto',
@@ -173,6 +175,24 @@ eval:
     );
     expect((await loadConfig(path, ['data.captions={alt: 0.1, ssc: 0.2, dsc: 0.7}'])).data.captions.dsc).toBe(
       0.7,
+    );
+  });
+
+  it('takes a schema by name and a map of columns onto those that are known', async () => {
+    const path = write('a.yaml', minimal);
+    const columns = '{key: id, alt: "turns[1].value", ssc: [a, b], dsc: null}';
+    expect((await loadConfig(path, ['data.schema=coyo-hd', `data.columns=${columns}`])).data).toMatchObject({
+      schema: 'coyo-hd',
+      columns: { key: 'id', alt: 'turns[1].value', ssc: ['a', 'b'], dsc: null },
+    });
+    expect((await problems(path, ['data.schema=coyo-hq']))[1]).toMatch(
+      / or "custom"; did you mean 'coyo-hd'\?/,
+    );
+    expect(await problems(path, ['data.columns={caption: a}'])).toContain(
+      '  --set: data.columns.caption is not a known key (its value: "a"); did you mean \'captions\'?',
+    );
+    expect(await problems(path, ['data.columns={alt: 3}'])).toContain(
+      '  --set: data.columns.alt is 3; it must be a column, a list of columns, or null for none',
     );
   });
 
