@@ -11,8 +11,6 @@ import {
   type Requests,
 } from './lib/protocol.js';
 
-/** The format of ours that is read: that which is the quickest to read at random. */
-const FORMAT = 'arrow';
 /** Files that are decoded for the limit, again and again. */
 const NUM_DECODED = 64;
 
@@ -24,9 +22,9 @@ function current(): { loader: Loader; setup: LoaderSetup } {
 }
 
 async function load(setup: LoaderSetup): Promise<Requests['load']['reply']> {
-  const { folder, batchSize, imageSize, workers, seed } = setup;
+  const { folder, format, batchSize, imageSize, workers, seed } = setup;
   const loader = await createLoader({
-    source: `${folder}/${FORMAT}`,
+    source: `${folder}/${format}`,
     captions: { alt: 1 },
     contextLength: 77,
     transform: 'train',
@@ -55,7 +53,8 @@ async function takeBatches(count: number): Promise<Requests['steps']['reply']> {
 }
 
 async function decodeFor(seconds: number): Promise<Requests['decode']['reply']> {
-  const source = await openSource(`${current().setup.folder}/${FORMAT}`);
+  const { folder, format } = current().setup;
+  const source = await openSource(`${folder}/${format}`);
   const rows = await source.readRows([...Array(NUM_DECODED).keys()], ['image']);
   await source.close();
   const before = process.cpuUsage();

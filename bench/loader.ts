@@ -21,6 +21,7 @@ import { WorkerProcess } from './lib/worker-process.js';
 interface LoaderBenchOptions {
   readonly json?: string;
   readonly batch: number;
+  readonly format: string;
   readonly rounds: number;
   readonly steps: number;
   readonly samples: number;
@@ -48,6 +49,7 @@ export function registerLoader(program: Command): void {
     .description('images a second: ours, open_clip with WebDataset, datasets; first batch; memory')
     .option('--json <file>', 'write all figures there too')
     .option('--batch <n>', 'images of a batch', positiveInteger, 64)
+    .option('--format <tar|arrow|parquet>', 'shards that capstan reads', 'tar')
     .option('--rounds <n>', 'turns of each side', positiveInteger, 5)
     .option('--steps <n>', 'timed batches of a turn', positiveInteger, 12)
     .option('--samples <n>', 'samples over which memory is watched', positiveInteger, 100_000)
@@ -83,7 +85,15 @@ async function openSide(
   const worker = new WorkerProcess(side, pinned);
   const { folder, numSamples } = data;
   const reply = await worker.request('load', {
-    ...{ side, folder, numSamples, imageSize: IMAGE_SIZE, batchSize: options.batch, workers: cores },
+    ...{
+      side,
+      folder,
+      format: options.format,
+      numSamples,
+      imageSize: IMAGE_SIZE,
+      batchSize: options.batch,
+      workers: cores,
+    },
     seed: options.seed,
   });
   Object.assign(versions, reply.versions);

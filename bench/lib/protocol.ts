@@ -46,6 +46,8 @@ export interface LoaderSetup {
   readonly side: 'capstan' | 'open_clip' | 'datasets';
   /** Holds the folders `tar`, `parquet` and `arrow`, with shards of the same samples. */
   readonly folder: string;
+  /** Which of them capstan reads; the others read what is theirs. */
+  readonly format: string;
   readonly numSamples: number;
   readonly imageSize: number;
   readonly batchSize: number;
