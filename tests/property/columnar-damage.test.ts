@@ -28,7 +28,7 @@ async function readAll(name: string, bytes: Uint8Array): Promise<void> {
   for (const column of shard.columns) await shard.readRows(indices, [column]);
 }
 
-const numRuns = Number(process.env.FUZZ_RUNS ?? 4000);
+const numRuns = Number(process.env.FUZZ_RUNS ?? 2000);
 const seed = Number(process.env.FUZZ_SEED ?? 1);
 
 it(`survives ${numRuns} damaged files`, { timeout: 60_000 + numRuns * 50 }, async () => {
