@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import { positiveInteger } from '../src/cli/numbers.js';
 import { NumericError } from '../src/errors.js';
 import { type ClipConfig, clipForwardFlops } from '../src/models/clip/index.js';
+import { median } from '../src/statistics.js';
 import { randomBatches, withScratch, writeBatches, writeWeights } from './lib/clip-inputs.js';
 import { LONG_RUN, ourWorker, peerWorker } from './lib/clip-sides.js';
 import { describeMachine, machineText } from './lib/machine.js';
@@ -16,7 +17,7 @@ import type { MemoryReply, TrainingSetup } from './lib/protocol.js';
 import { peerPython } from './lib/python.js';
 import { disturbance, type Runs, race } from './lib/race.js';
 import { type Case, formatNumber, formatTable, report } from './lib/result.js';
-import { median, type Spread, spreadOf } from './lib/statistics.js';
+import { type Spread, spreadOf } from './lib/statistics.js';
 import type { WorkerProcess } from './lib/worker-process.js';
 
 interface ClipStepOptions extends ClipBenchOptions {

@@ -29,7 +29,7 @@ export function registerLossCurve(program: Command): void {
     .description('loss curves of ours and open_clip from the same weights on the same batches');
   clipOptions(command, { model: 'emoji-tiny', batch: 64 })
     .option('--precision <fp32|bf16>', 'precision of both sides', 'fp32')
-    .option('--data <path>', 'data set, such as `capstan data build emoji` makes', 'data/emoji')
+    .option('--data <path>', 'data set, such as `npx capstan data build emoji` makes', 'data/emoji')
     .option('--steps <n>', 'training steps', positiveInteger, 50)
     .option('--lr <rate>', 'highest learning rate', positiveNumber, 1e-3)
     .option('--warmup <n>', 'steps of warm-up', positiveInteger, 10)

@@ -19,7 +19,7 @@ export class ShapeError extends CapstanError {}
 /** A data set, shard, row, image or caption that cannot be used. */
 export class DataError extends CapstanError {}
 
-/** A checkpoint or weight file that is damaged or belongs to another model. */
+/** A checkpoint or weight file that is damaged or belongs to another model, or a run's file that cannot be written. */
 export class CheckpointError extends CapstanError {}
 
 /** A loss, gradient or parameter that became NaN or infinite. */

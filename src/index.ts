@@ -10,7 +10,7 @@ export { type TrainConfig, trainConfigSchema } from './config/schema.js';
 // Data
 export { type BuildEmojiOptions, buildEmoji } from './data/datasets/emoji/build.js';
 export { type Classes, emojiClasses } from './data/datasets/emoji-classes.js';
-export { type OpenOptions, openSource, type ShardFormat } from './data/datasets/open.js';
+export { type OpenOptions, openSource } from './data/datasets/open.js';
 export { evalTransform, trainTransform } from './data/image/transforms.js';
 export {
   type Batch,
@@ -23,8 +23,23 @@ export {
   type Skip,
 } from './data/loader.js';
 export type { CaptionMix } from './data/mixing.js';
-export { type CaptionKind, captionKinds, type Row, type Value } from './data/schema.js';
+export {
+  type CaptionKind,
+  captionKinds,
+  FAULT,
+  type Row,
+  rowFault,
+  type ShardFormat,
+  shardFormats,
+  type Value,
+} from './data/schema.js';
+export type { SchemaOptions } from './data/schemas/apply.js';
+export type { ColumnMap, Target } from './data/schemas/column-map.js';
 export type { Source } from './data/sources/source.js';
+export type { ListedFile } from './data/storage/list.js';
+export type { S3Options, StorageOptions } from './data/storage/options.js';
+export { Storage, type StorageStats } from './data/storage/storage.js';
+export type { StoredFile } from './data/storage/stored-file.js';
 export { ClipTokenizer, type TokenBatch } from './data/text/clip-tokenizer.js';
 // Engine
 export {

@@ -3,8 +3,9 @@
  * header length, a JSON header of names, types, shapes and byte ranges, then the bytes.
  * Source: the format's description in the safetensors project; its limits are checked as its own reader does.
  */
-import { open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { CheckpointError } from './errors.js';
+import { replaceFile } from './replace-file.js';
 
 /** A tensor on the host, row-major. */
 export interface HostTensor {
@@ -154,16 +155,8 @@ export function serializeSafetensors(
 
 /** Writes a file so that a crash leaves either the old one or the new one. @throws CheckpointError */
 export async function writeFileAtomically(path: string, bytes: Uint8Array | string): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
   try {
-    const file = await open(temporary, 'w');
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
+    await replaceFile(path, bytes);
   } catch (error) {
     throw cannotWrite(path, error);
   }

@@ -1,7 +1,7 @@
 /** Alternating runs of several sides. */
 import { availableParallelism, cpus } from 'node:os';
+import { median } from '../../src/statistics.js';
 import { formatNumber } from './result.js';
-import { median } from './statistics.js';
 import type { WorkerProcess } from './worker-process.js';
 
 /** What one side did in all its turns. */

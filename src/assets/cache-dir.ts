@@ -1,6 +1,7 @@
-import { mkdir, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { makeDirectories } from '../directories.js';
 import { AssetError } from '../errors.js';
 
 /**
@@ -19,9 +20,8 @@ export function cacheDirectory(): string {
 /** Creates `directory` and its parents. @throws AssetError that names the directory and the way out. */
 export async function makeDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectories(directory);
   } catch (error) {
-    // On a read-only file system, Node says of a directory that it could not make that it is not there.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw notWritable(directory, error);
     throw describeFileError(error, directory);
   }
@@ -57,7 +57,7 @@ export function describeFileError(error: unknown, path: string): Error {
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new AssetError(
       `Disk full (${code}) while writing ${path}. Free some space, or set CAPSTAN_CACHE to a directory on a ` +
-        'larger disk; what was downloaded so far is kept and continued.',
+        'larger disk.',
       { cause: error },
     );
   }

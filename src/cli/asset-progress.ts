@@ -5,6 +5,7 @@ import { type AssetProgress, formatBytes, setAssetProgressListener } from '../as
 export type ProgressStream = NodeJS.WritableStream & { readonly isTTY?: boolean };
 
 const steps: Readonly<Record<AssetProgress['step'], string>> = {
+  damaged: 'damaged',
   resolve: 'asking pip',
   download: 'downloading',
   verify: 'checking',
@@ -30,7 +31,7 @@ function barListener(stream: ProgressStream): (progress: AssetProgress) => void 
       bar?.stop();
       bar = undefined;
       current = key;
-      if (progress.step === 'wait' || progress.step === 'finished') {
+      if (isEvent(progress)) {
         stream.write(lineOf(progress));
         return;
       }
@@ -46,6 +47,11 @@ function barListener(stream: ProgressStream): (progress: AssetProgress) => void 
     }
     bar?.update(progress.done, payload(progress));
   };
+}
+
+/** What is said in a line, and has no course. */
+function isEvent({ step }: AssetProgress): boolean {
+  return step === 'wait' || step === 'finished' || step === 'damaged';
 }
 
 function payload(progress: AssetProgress): Record<string, string> {
@@ -68,6 +74,7 @@ function lineListener(stream: ProgressStream): (progress: AssetProgress) => void
 
 function lineOf({ title, step, file, total }: AssetProgress): string {
   if (step === 'finished') return `${title}: ready\n`;
+  if (step === 'damaged') return `${file} It is fetched anew.\n`;
   if (step === 'wait') return `${title}: waiting for ${file}, which is fetching it\n`;
   return `${title}: ${steps[step]} ${file} (${formatBytes(total)})\n`;
 }

@@ -3,6 +3,8 @@ import { formatBytes } from '../assets/index.js';
 import type { TrainConfig } from '../config/schema.js';
 import { checkCacheBytes } from '../data/decoded-cache.js';
 import { validateMix } from '../data/mixing.js';
+import type { Source } from '../data/sources/source.js';
+import { type EvalPlan, planEvaluations } from '../eval/in-loop.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
 import { openTrainingData } from '../train/setup.js';
@@ -17,12 +19,25 @@ function flops(value: number): string {
   return `${Number((value / 1000 ** step).toPrecision(3))} ${units[step]}FLOP`;
 }
 
+function describeEvaluations({ split, zeroShot, retrieval }: EvalPlan): string {
+  return [
+    `${count(split.keys.length)} images`,
+    ...zeroShot.map(({ name, classNames }) => `zero-shot by ${name} (${count(classNames.length)} classes)`),
+    ...(retrieval ? [`retrieval (${count(retrieval.captions.flat().length)} captions)`] : []),
+  ].join(', ');
+}
+
 /**
- * Checks a configuration against its model and data, and describes the run. Nothing is computed or written.
+ * Checks a configuration against its model and data, those of its evaluations included, and describes the run.
+ * Nothing is computed or written.
  *
+ * @param inform told of broken rows of the split to evaluate on
  * @throws ConfigError, DataError
  */
-export async function describeRun(config: TrainConfig): Promise<string> {
+export async function describeRun(
+  config: TrainConfig,
+  inform: (message: string) => void = () => {},
+): Promise<string> {
   const model = resolveClipConfig(config.model);
   const source = await openTrainingData(config);
   try {
@@ -30,6 +45,7 @@ export async function describeRun(config: TrainConfig): Promise<string> {
     const { batchSize } = config.train;
     const cacheBytes = config.data.cacheMiB * 2 ** 20;
     checkCacheBytes(cacheBytes);
+    const evaluations = await planEvaluations(config, inform);
     const steps = totalSteps(config, source.numRows);
     const params = countClipParams(model);
     const { vision, text } = model;
@@ -67,7 +83,10 @@ export async function describeRun(config: TrainConfig): Promise<string> {
         'compute',
         `${flops(flopsPerSample)} a sample, ${flops(flopsPerSample * batchSize)} a step, ${flops(flopsPerSample * batchSize * steps)} in all`,
       ],
-      ['data', `${config.data.path}, split ${config.data.split}: ${count(source.numRows)} samples`],
+      [
+        'data',
+        `${config.data.path}, split ${config.data.split}${schemaNote(source)}: ${count(source.numRows)} samples`,
+      ],
       [
         'captions',
         mix.kinds.map((kind, i) => `${kind} ${(100 * (mix.weights[i] as number)).toFixed(1)}%`).join(', '),
@@ -76,6 +95,9 @@ export async function describeRun(config: TrainConfig): Promise<string> {
         'run',
         `${count(steps)} steps of ${batchSize} = ${count(steps * batchSize)} samples, ${((steps * batchSize) / source.numRows).toFixed(2)} epochs, ${config.train.precision}`,
       ],
+      ...(evaluations
+        ? [[`eval on ${config.eval.split}`, describeEvaluations(evaluations)] satisfies [string, string]]
+        : []),
       ['folder', `${config.run.dir}/${config.run.name}`],
     ];
     const width = Math.max(...rows.map(([name]) => name.length));
@@ -84,3 +106,6 @@ export async function describeRun(config: TrainConfig): Promise<string> {
     await source.close();
   }
 }
+
+/** As which schema's columns the data is read, if it is not capstan's own. */
+const schemaNote = ({ schema }: Source): string => (schema === undefined ? '' : `, schema ${schema}`);

@@ -1,17 +1,15 @@
 /** Evaluates a run's checkpoint on a split: what `capstan eval` and the quickstart do. */
-import { join } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
+import { readingOptions } from '../data/datasets/reading-options.js';
 import { loadTokenize } from '../eval/in-loop.js';
-import {
-  type EvalOutcome,
-  type EvalSplit,
-  evalRetrieval,
-  evalZeroShot,
-  type Tokenize,
-} from '../eval/index.js';
+import { type EvalOutcome, type EvalRunOptions, evalRetrieval, evalZeroShot } from '../eval/index.js';
 import { readEvalSplit } from '../eval/read-split.js';
+import { listCheckpoints } from '../train/checkpoint.js';
 import { type LoadedClip, loadClip } from '../train/load-clip.js';
+import { runPaths } from '../train/run-folder.js';
 
 export interface EvaluateOptions {
   readonly checkpoint?: 'latest' | 'best' | number;
@@ -19,31 +17,20 @@ export interface EvaluateOptions {
   readonly data?: string;
   readonly split: string;
   readonly device?: 'auto' | 'cpu' | 'cuda';
-  /** Told of damaged checkpoints that are passed over. */
+  /** Share of the rows that may be broken; by default that of the run's training data. */
+  readonly maxSkipRatio?: number;
+  /** Told of damaged checkpoints and of broken images that are passed over. */
   readonly warn: (message: string) => void;
 }
 
 /** A run's model and a split, loaded for one evaluation or several. Dispose of it afterwards. */
 export class RunEvaluation {
   readonly #model: LoadedClip;
-  readonly #split: EvalSplit;
-  readonly #tokenize: Tokenize;
-  readonly #context: { step: number; checkpoint: string; data: string; split: string };
-  readonly #evalDir: string;
+  readonly #options: Omit<EvalRunOptions, 'model'>;
 
-  private constructor(
-    runDir: string,
-    model: LoadedClip,
-    split: EvalSplit,
-    tokenize: Tokenize,
-    data: string,
-    splitName: string,
-  ) {
+  private constructor(model: LoadedClip, options: Omit<EvalRunOptions, 'model'>) {
     this.#model = model;
-    this.#split = split;
-    this.#tokenize = tokenize;
-    this.#context = { step: model.step, checkpoint: model.directory, data, split: splitName };
-    this.#evalDir = join(runDir, 'eval');
+    this.#options = options;
   }
 
   /**
@@ -53,44 +40,61 @@ export class RunEvaluation {
    */
   static async open(runDir: string, options: EvaluateOptions): Promise<RunEvaluation> {
     const config: TrainConfig = await loadConfig(join(runDir, 'config.yaml'));
-    const data = options.data ?? config.data.path;
-    const ownFormat = options.data === undefined && config.data.format !== 'auto';
+    const otherData = options.data !== undefined && !(await isSamePath(options.data, config.data.path));
+    const data = otherData ? (options.data as string) : config.data.path;
     const split = await readEvalSplit(data, {
       split: options.split,
-      ...(ownFormat ? { format: config.data.format as 'arrow' | 'parquet' } : {}),
+      maxSkipRatio: options.maxSkipRatio ?? config.data.maxSkipRatio,
+      inform: options.warn,
+      // Other data may be stored and laid out in another way.
+      ...(otherData ? {} : readingOptions(config.data)),
     });
+    const tokenize = await loadTokenize();
+    const checkpoint = options.checkpoint ?? 'latest';
     const model = await loadClip(runDir, {
-      checkpoint: options.checkpoint ?? 'latest',
+      checkpoint,
       batchSize: config.eval.batchSize,
       precision: config.train.precision,
       device: options.device ?? config.engine.device,
       warn: options.warn,
     });
-    return new RunEvaluation(runDir, model, split, await loadTokenize(), data, options.split);
+    const newest = (await listCheckpoints(runPaths(runDir).checkpoints)).at(-1) ?? '';
+    return new RunEvaluation(model, {
+      split,
+      tokenize,
+      context: {
+        step: model.step,
+        checkpoint: model.directory,
+        data,
+        dataFingerprint: split.fingerprint,
+        split: options.split,
+      },
+      differs: {
+        data: otherData,
+        checkpoint: checkpoint !== 'latest' && basename(model.directory) !== basename(newest),
+      },
+      evalDir: join(runDir, 'eval'),
+    });
   }
 
   /** Classifies by a column and writes the result into the run's folder. */
   zeroShot(classes: string, templates: string): Promise<EvalOutcome> {
-    return evalZeroShot(this.#options(), classes, templates);
+    return evalZeroShot({ model: this.#model, ...this.#options }, classes, templates);
   }
 
   /** Retrieves in both directions and writes the result into the run's folder. */
   retrieval(): Promise<EvalOutcome> {
-    return evalRetrieval(this.#options());
+    return evalRetrieval({ model: this.#model, ...this.#options });
   }
 
   /** Frees the model. */
   dispose(): void {
     this.#model.dispose();
   }
+}
 
-  #options() {
-    return {
-      model: this.#model,
-      split: this.#split,
-      tokenize: this.#tokenize,
-      context: this.#context,
-      evalDir: this.#evalDir,
-    };
-  }
+/** Whether two paths lead to the same place; one that leads nowhere is the same as none but itself. */
+async function isSamePath(a: string, b: string): Promise<boolean> {
+  const [realA, realB] = await Promise.all([a, b].map((path) => realpath(path).catch(() => path)));
+  return realA === realB;
 }

@@ -7,7 +7,7 @@ import { createProgram } from './program.js';
 
 function fail(error: unknown): void {
   const { text, exitCode } = describeFailure(error, process.env.CAPSTAN_DEBUG === '1');
-  printError(text);
+  if (text !== '') printError(text);
   process.exitCode = exitCode;
 }
 

@@ -20,6 +20,7 @@ export function createProgram(): Command {
   const program = new Command('capstan')
     .description(description)
     .version(version)
+    .exitOverride()
     .showHelpAfterError('(--help lists what there is)');
   registerQuickstart(program);
   registerData(program);

@@ -176,7 +176,7 @@ function lineOf(root: Node, path: Path): number | undefined {
 /**
  * Lays `--set a.b=value` over the layers; the value is YAML, such as `1e-3`, `[a, b]` or `{alt: 0.5, ssc: 0.5}`.
  *
- * @throws ConfigError if it has no key or its value is not YAML
+ * @throws ConfigError if it has no key, or its value is not YAML or not there
  */
 export function laySet(layers: Layers, set: string): void {
   const at = set.indexOf('=');
@@ -190,6 +190,11 @@ export function laySet(layers: Layers, set: string): void {
     throw new ConfigError(`--set ${set}: the value is not YAML: ${broken.message.split('\n')[0]}`, {
       cause: broken,
     });
+  }
+  if (document.contents === null) {
+    throw new ConfigError(
+      `--set ${set}: there is no value after the '='. Write path=value, such as train.lr=1e-3; an empty text is ''.`,
+    );
   }
   layers.lay(path, document.toJS(), () => '--set');
 }

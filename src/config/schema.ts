@@ -1,6 +1,8 @@
 /** The configuration of a training run: types, bounds, defaults, descriptions and units, all from here. */
 import { z } from 'zod';
-import { captionKinds } from '../data/schema.js';
+import { captionKinds, shardFormats } from '../data/schema.js';
+import { targets } from '../data/schemas/column-map.js';
+import { schemaNames } from '../data/schemas/registry.js';
 import { field } from './field.js';
 
 const count = () => z.int().min(1);
@@ -65,12 +67,28 @@ const captionsSchema = z
     });
   });
 
+const columnSchema = z.union([z.string().min(1), z.array(z.string().min(1)).min(1), z.null()], {
+  error: 'be a column, a list of columns, or null for none',
+});
+
 const dataSchema = z.strictObject({
   path: field(z.string().min(1), 'Data set: a directory of shards, or one shard.'),
   split: field(z.string().min(1).default('train'), 'Split to train on.'),
   format: field(
-    z.enum(['auto', 'arrow', 'parquet']).default('auto'),
+    z.enum(['auto', ...shardFormats]).default('auto'),
     "Storage of the shards; 'auto' goes by their names.",
+  ),
+  schema: field(
+    z.enum(['auto', ...schemaNames]).default('auto'),
+    "Layout of the data's own columns; 'auto' tells it by their names, 'custom' goes by columns alone.",
+  ),
+  columns: field(
+    z.partialRecord(z.enum(targets), columnSchema).optional(),
+    `Which column is which of ${targets.join(', ')}: a name, a path such as conversations[1].value, sha256(COLUMN), or a list. With another schema than custom, only what differs from it.`,
+  ),
+  images: field(
+    z.string().min(1).nullable().default(null),
+    "Directory or URL of the images that rows name by path; or a name such as 'images/{key}.jpg'.",
   ),
   captions: field(
     captionsSchema,
@@ -101,7 +119,7 @@ const dataSchema = z.strictObject({
   ),
   maxSkipRatio: field(
     z.number().min(0).max(1).default(0.01),
-    "Largest share of an epoch's rows, rounded down, that may be unreadable; one more ends the run.",
+    "Largest share of an epoch's rows, and of those of eval.split, rounded down, that may be unreadable; one more ends the run.",
     'share',
   ),
 });
@@ -181,7 +199,7 @@ const zeroShotSchema = z.strictObject({
     z.union([z.string().min(1), z.array(z.string().min(1)).min(2)], {
       error: 'be the name of a column or a list of two class names or more',
     }),
-    "Classes: a column of the data ('label' fine, 'subgroup' coarse), or a list of class names.",
+    "Classes: a column of the data ('label' fine, 'subgroup' coarse), or a list of class names, which must hold every value of the column 'label', the true class.",
   ),
   templates: field(z.string().min(1), "Prompt templates: 'emoji', 'openai', or a file with one per line."),
 });

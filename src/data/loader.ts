@@ -10,10 +10,15 @@ import { type Batch, BatchBuilder, type BatchShape } from './batch.js';
 import { openSource } from './datasets/open.js';
 import { DecodedCache } from './decoded-cache.js';
 import { type CropScale, TRAIN_SCALE } from './image/crop.js';
+import { KeyWatch } from './key-watch.js';
 import { checkResume, type LoaderState, loaderFingerprint } from './loader-state.js';
 import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
 import { type CaptionMix, validateMix } from './mixing.js';
 import { type Sample, SampleStream, type Segment } from './sample-stream.js';
+import type { ShardFormat } from './schema.js';
+import type { SchemaOptions } from './schemas/apply.js';
+import { requireImages } from './schemas/schema-source.js';
+import { skipBudget } from './skip-budget.js';
 import type { Source } from './sources/source.js';
 import { createDecoder, type Decoder } from './worker-pool.js';
 
@@ -27,7 +32,11 @@ export interface LoaderOptions {
   /** Of a path: which split to open. */
   readonly split?: string;
   /** Of a path: which format to open, if there are several. */
-  readonly format?: 'arrow' | 'parquet';
+  readonly format?: ShardFormat;
+  /** Of a path: the schema, column map and image root by which its columns are read, as `openSource` takes them. */
+  readonly schema?: SchemaOptions['schema'];
+  readonly columns?: SchemaOptions['columns'];
+  readonly images?: SchemaOptions['images'];
   /** Share of each caption kind; they sum to 1. */
   readonly captions: CaptionMix;
   readonly batchSize: number;
@@ -70,6 +79,11 @@ export interface LoaderOptions {
   readonly onSkip?: (reason: string, key: string) => void;
   /** Told likewise of each sample that has no caption of the mix. */
   readonly onNoCaption?: (key: string) => void;
+  /**
+   * Told likewise of each sample whose key another sample of the epoch has, in the epoch that the loader begins in and
+   * as far as 65,536 keys go. Their captions and crops are drawn alike.
+   */
+  readonly onRepeatedKey?: (key: string) => void;
 }
 
 /** An endless, or after `epochs` ending, sequence of batches. */
@@ -90,7 +104,7 @@ export interface Loader extends AsyncIterable<Batch> {
   close(): Promise<void>;
 }
 
-interface Settings extends BatchShape, Pick<LoaderOptions, 'onSkip' | 'onNoCaption'> {
+interface Settings extends BatchShape, Pick<LoaderOptions, 'onSkip' | 'onNoCaption' | 'onRepeatedKey'> {
   readonly prefetch: number;
   readonly dropLast: boolean;
   readonly maxSkipRatio: number;
@@ -189,6 +203,7 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
         epochs,
         ...(options.onSkip ? { onSkip: options.onSkip } : {}),
         ...(options.onNoCaption ? { onNoCaption: options.onNoCaption } : {}),
+        ...(options.onRepeatedKey ? { onRepeatedKey: options.onRepeatedKey } : {}),
       },
       stream,
       { ...start },
@@ -201,18 +216,23 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
   }
 }
 
-function openPath(path: string, { split, format }: LoaderOptions): Promise<Source> {
+function openPath(path: string, { split, format, schema, columns, images }: LoaderOptions): Promise<Source> {
   return openSource(path, {
+    ...(schema === undefined ? {} : { schema }),
+    ...(columns === undefined ? {} : { columns }),
+    ...(images === undefined ? {} : { images }),
     ...(split === undefined ? {} : { split }),
     ...(format === undefined ? {} : { format }),
   });
 }
 
 function checkSource(source: Source, batchSize: number, dropLast: boolean): void {
+  requireImages(source);
   for (const column of ['key', 'image']) {
     if (!source.columns.includes(column)) {
       throw new DataError(
-        `${source.path} has no column '${column}', which the loader needs. Its columns are ${source.columns.join(', ')}.`,
+        `${source.path} has no column '${column}', which the loader needs. Its columns are ${source.columns.join(', ')}. ` +
+          'If another column is meant, say so in data.schema or data.columns.',
       );
     }
   }
@@ -230,6 +250,7 @@ class StreamLoader implements Loader {
   readonly #stream: SampleStream;
   readonly #close: () => Promise<void>;
   readonly #recorder = new MixRecorder();
+  readonly #keyWatch = new KeyWatch();
   /** Batches under preparation, each begun when the one before is ready. */
   readonly #ahead: Promise<Prepared | undefined>[] = [];
   #last: Promise<unknown> = Promise.resolve();
@@ -296,6 +317,7 @@ class StreamLoader implements Loader {
     this.#recorder.record(batch, batch.epoch, fallbacks);
     for (const { reason, key } of batch.skipped) this.#settings.onSkip?.(reason, key);
     for (const key of batch.noCaption) this.#settings.onNoCaption?.(key);
+    for (const key of this.#keyWatch.repeated(batch.keys, batch.epoch)) this.#settings.onRepeatedKey?.(key);
     return batch;
   }
 
@@ -367,8 +389,7 @@ class StreamLoader implements Loader {
   /** The budget is the epoch's, so that which epoch fails does not depend on the order of its samples. */
   #checkBudget(epoch: number, key: string, fault: string): void {
     const { maxSkipRatio, numRows } = this.#settings;
-    // As written in decimals: 0.29 * 100 is a little less than 29.
-    const budget = Math.floor(maxSkipRatio * numRows + 1e-6);
+    const budget = skipBudget(maxSkipRatio, numRows);
     if (this.#epochBroken <= budget) return;
     throw new DataError(
       `Epoch ${epoch}: broken samples: ${this.#epochBroken}, more than the ${budget} of ${numRows} that ` +

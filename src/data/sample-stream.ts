@@ -4,7 +4,7 @@ import type { Chunk, DecodedChunk } from './decode-chunk.js';
 import type { DecodedCache } from './decoded-cache.js';
 import { type DrawnCaption, drawCaption, type ValidMix } from './mixing.js';
 import { epochOrder, rowOrder } from './order.js';
-import { type Row, sampleKey } from './schema.js';
+import { faultOfImage, type Row, rowFault, sampleKey } from './schema.js';
 import type { Source } from './sources/source.js';
 import type { Decoder } from './worker-pool.js';
 
@@ -149,10 +149,13 @@ export class SampleStream {
   #draw(row: Row, index: number, epoch: number): DrawnRow {
     const { mix, seed } = this.#options;
     const key = sampleKey(row);
-    if (key === undefined)
-      return { index, key: `row ${index}`, fault: 'It has no key.', caption: undefined, image: NO_PIXELS };
-    const image = row.image instanceof Uint8Array ? row.image : NO_PIXELS;
-    if (image.length === 0) return { index, key, fault: 'It has no image.', caption: undefined, image };
+    if (key === undefined) {
+      const fault = rowFault(row) ?? 'It has no key.';
+      return { index, key: `row ${index}`, fault, caption: undefined, image: NO_PIXELS };
+    }
+    const fault = rowFault(row) ?? faultOfImage(row);
+    if (fault !== undefined) return { index, key, fault, caption: undefined, image: NO_PIXELS };
+    const image = row.image as Uint8Array;
     return { index, key, fault: undefined, caption: drawCaption(mix, row, seed, epoch, key), image };
   }
 }

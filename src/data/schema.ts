@@ -32,13 +32,42 @@ export type Value =
   | Value[]
   | { readonly [name: string]: Value };
 
-/** One row as readers give it: the columns that were asked for. */
-export type Row = Record<string, Value>;
+/** Under this key a row says why it cannot be used. A symbol, so that it is no column and spreading a row keeps it. */
+export const FAULT: unique symbol = Symbol('capstan.fault');
+
+/**
+ * One row as readers give it: the columns that were asked for. A row that is damaged in a shard that is otherwise
+ * readable has the reason under {@link FAULT}, its key where that is known, and null in all other columns.
+ */
+export type Row = Record<string, Value> & { readonly [FAULT]?: string };
+
+/** Why the row cannot be used; undefined if it can. */
+export function rowFault(row: Row): string | undefined {
+  return row[FAULT];
+}
 
 /** The key of a row as text; undefined if it has none. Whole numbers serve as well as text. */
 export function sampleKey({ key }: Row): string | undefined {
   if (typeof key === 'number' || typeof key === 'bigint') return String(key);
   return typeof key === 'string' && key !== '' ? key : undefined;
+}
+
+/**
+ * The formats of shards, in the order in which one is chosen of a directory that holds several: Arrow is the quickest to
+ * read; img2dataset puts a Parquet file without the pictures beside each tar; JSON often only describes the rest.
+ */
+export const shardFormats = ['arrow', 'webdataset', 'parquet', 'jsonl', 'csv', 'json'] as const;
+
+/** The format of a shard. */
+export type ShardFormat = (typeof shardFormats)[number];
+
+/** Why what a row has in the column `image` cannot be one; undefined if it may. */
+export function faultOfImage({ image }: Row): string | undefined {
+  if (image instanceof Uint8Array) return image.length === 0 ? 'It has no image.' : undefined;
+  if (image === null || image === undefined) return 'It has no image.';
+  const type = Array.isArray(image) ? 'list' : typeof image;
+  const found = JSON.stringify(typeof image === 'bigint' ? String(image) : image).slice(0, 80);
+  return `Its image is of type ${type} (${found}); expected bytes: the content of an image file, or its path with data.images.`;
 }
 
 /**

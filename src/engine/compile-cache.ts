@@ -2,29 +2,43 @@
 import {
   closeSync,
   fstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
+  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { makeDirectories } from '../directories.js';
+import { cacheEntries, fitsChecksum, noteChecksums } from './cache-checksums.js';
 
 /**
  * Flags for `TF_XLA_FLAGS` that keep compiled kernels in `directory`, which is made if need be.
  *
  * The cache only saves time, but TensorFlow fails the call that meets a broken file or cannot write a new one. So broken
  * files are removed here, a directory that cannot be written to is only read, and one that is of no use is left
- * alone: no flags.
+ * alone: no flags. What this process adds gets its checksums when it ends; of one that was killed, at the next start.
+ *
+ * @param warn told of entries that were damaged and are compiled anew
  */
-export function compileCacheFlags(directory: string): string[] {
+export async function compileCacheFlags(
+  directory: string,
+  warn: (message: string) => void,
+): Promise<string[]> {
   try {
-    mkdirSync(directory, { recursive: true });
+    await makeDirectories(directory);
     const writable = isWritable(directory);
-    for (const name of readdirSync(directory)) {
-      const path = join(directory, name);
-      if (name.endsWith('.pb') && !isWhole(path)) unlinkSync(path);
+    const damaged = cacheEntries(directory).filter((path) => !isWhole(path) || !fitsChecksum(path));
+    for (const path of damaged) unlinkSync(path);
+    if (damaged.length > 0) {
+      const names = damaged.map((path) => basename(path)).join(', ');
+      warn(`Damaged files of the compile cache ${directory} were removed and are compiled anew: ${names}.`);
+    }
+    if (writable) {
+      removeLeftovers(directory);
+      noteChecksums(directory);
+      process.once('exit', () => ignoringErrors(() => noteChecksums(directory)));
     }
     return [
       `--tf_xla_persistent_cache_directory=${quoted(directory)}`,
@@ -52,15 +66,30 @@ function isWritable(directory: string): boolean {
   } catch {
     return false;
   } finally {
-    removeIfThere(path);
+    ignoringErrors(() => unlinkSync(path));
   }
 }
 
-function removeIfThere(path: string): void {
+/** Age at which no process writes a temporary file any more. */
+const LEFTOVER_MS = 3_600_000;
+
+/** Removes the temporary files of processes that were killed in the midst of writing. */
+function removeLeftovers(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (!name.endsWith('.tmp')) continue;
+    const path = join(directory, name);
+    ignoringErrors(() => {
+      if (Date.now() - statSync(path).mtimeMs > LEFTOVER_MS) unlinkSync(path);
+    });
+  }
+}
+
+/** For what another process may have done already, or the disk may refuse without harm. */
+function ignoringErrors(work: () => void): void {
   try {
-    unlinkSync(path);
+    work();
   } catch {
-    // It was not made.
+    // As said.
   }
 }
 

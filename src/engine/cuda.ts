@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { access, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
+import { withoutDoctorHint } from './doctor-hint.js';
 import { pinLibrary } from './native.js';
 
 /** A library that the loader refused. */
@@ -113,6 +114,8 @@ function tryLoad(name: string): string | undefined {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     // What dlerror said, without the sentence around it.
-    return message.replace(/^Cannot load \S+: /, '').replace(/\. Run `capstan doctor`\.$/, '');
+    return withoutDoctorHint(message)
+      .replace(/^Cannot load \S+: /, '')
+      .replace(/\.$/, '');
   }
 }

@@ -1,10 +1,18 @@
 /** Examines whether the engine can run on this machine, what it would run on, and what is missing. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { cacheDirectory, findPip, formatBytes, freeBytes } from '../assets/index.js';
+import { makeDirectories } from '../directories.js';
 import { CapstanError } from '../errors.js';
 import { type CpuInfo, cpuInfo, type MemoryInfo, memoryInfo } from './cpu.js';
 import { explainMissingCuda, hasNvidiaDriver, type MissingLibrary, nvidiaDriverVersion } from './cuda.js';
-import { findLibrary, type LocateOptions, locateLibrary, type TensorflowLibrary } from './library.js';
+import { withoutDoctorHint } from './doctor-hint.js';
+import {
+  cachedLibraryDamage,
+  findLibrary,
+  type LocateOptions,
+  locateLibrary,
+  type TensorflowLibrary,
+} from './library.js';
 import { glibcVersion, requirePlatform } from './platform.js';
 import { type Device, type EngineInfo, startEngine } from './start.js';
 
@@ -88,7 +96,7 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
 async function examineCache(problems: Problem[]): Promise<DoctorReport['cache']> {
   const directory = cacheDirectory();
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectories(directory);
     const free = await freeBytes(directory);
     if (free < LITTLE_DISK) {
       problems.push({
@@ -147,11 +155,11 @@ async function examineLibrary(
     if (found) return found;
     problems.push({
       severity: 'error',
-      what: 'TensorFlow has not been fetched yet.',
+      what: (await cachedLibraryDamage(options)) ?? 'TensorFlow has not been fetched yet.',
       cure:
         pip === undefined
-          ? "Install Python's pip (apt install python3-pip, or python3 -m ensurepip), then run `capstan doctor --fetch`."
-          : 'Run `capstan doctor --fetch`; training and evaluation fetch it on first use, too.',
+          ? "Install Python's pip (apt install python3-pip, or python3 -m ensurepip), then come back with --fetch."
+          : 'Give --fetch to have it fetched now; training and evaluation fetch it on first use, too.',
     });
   } catch (error) {
     problems.push(problemOf(error));
@@ -196,11 +204,12 @@ function examineGpu(
 
 function problemOf(error: unknown): Problem {
   // Messages of capstan's own errors end in what to do.
-  if (error instanceof CapstanError) return { severity: 'error', what: error.message, cure: '' };
+  if (error instanceof CapstanError)
+    return { severity: 'error', what: withoutDoctorHint(error.message), cure: '' };
   return {
     severity: 'error',
     what: `The engine failed in an unforeseen way: ${messageOf(error)}.`,
-    cure: 'Please report it with the output of `capstan doctor --json`.',
+    cure: 'Please report it with all that is printed here.',
   };
 }
 

@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import {
   type AssetProgressListener,
+  assetDamage,
   assetDirectory,
   ensureAsset,
   isAssetCached,
@@ -79,6 +80,11 @@ export async function findLibrary(options: LocateOptions = {}): Promise<Tensorfl
   const { asset, cuda } = await chooseAsset(device);
   if (!(await isAssetCached(asset))) return installedPythonLibrary(cuda);
   return describe(join(assetDirectory(asset), 'tensorflow'), 'cache', TENSORFLOW_VERSION, cuda);
+}
+
+/** What is wrong with the library in capstan's cache, as a sentence; undefined if nothing is, or there is none. */
+export async function cachedLibraryDamage({ device = 'auto' }: LocateOptions): Promise<string | undefined> {
+  return assetDamage((await chooseAsset(device)).asset);
 }
 
 /** The pinned build for this machine: with CUDA where it is asked for, or possible and not refused. */

@@ -5,6 +5,7 @@
 import { closeSync, openSync } from 'node:fs';
 import type { KoffiFunc, LibraryHandle } from 'koffi';
 import { EngineError } from '../errors.js';
+import { DOCTOR_HINT } from './doctor-hint.js';
 import { koffi } from './koffi.js';
 
 /** A native address; 0n is NULL. */
@@ -258,7 +259,7 @@ export function pinLibrary(path: string): void {
   const dlerror = libc.func('const char *dlerror()') as () => string | null;
   const flags = mac ? RTLD_NOW | 0x8 | 0x80 : RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE;
   if (!dlopen(path, flags)) {
-    throw new EngineError(`Cannot load ${path}: ${dlerror() ?? 'unknown reason'}. Run \`capstan doctor\`.`);
+    throw new EngineError(`Cannot load ${path}: ${dlerror() ?? 'unknown reason'}.${DOCTOR_HINT}`);
   }
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { cacheDirectory } from '../assets/index.js';
 import { EngineError } from '../errors.js';
 import { compileCacheFlags, quoted } from './compile-cache.js';
+import { DOCTOR_HINT } from './doctor-hint.js';
 import { describeMissingCuda, explainMissingCuda, locateLibrary, type TensorflowLibrary } from './library.js';
 import { loadNative, type NativeApi, type Pointer } from './native.js';
 import { ProtoWriter } from './proto.js';
@@ -75,7 +76,7 @@ async function start(options: EngineOptions): Promise<EngineInfo> {
     ...(options.libtensorflow === undefined ? {} : { libtensorflow: options.libtensorflow }),
   });
   const threads = options.threads ?? availableParallelism();
-  setEnvironment(library, options, threads);
+  await setEnvironment(library, options, threads);
   const native = loadNative({ framework: library.framework, cc: library.cc, preload: library.cudaLibraries });
   const context = newContext(native, { threads, hideGpus: device === 'cpu' });
   const devices = listDevices(native, context);
@@ -89,7 +90,7 @@ async function start(options: EngineOptions): Promise<EngineInfo> {
 function missingGpu(library: TensorflowLibrary): EngineError {
   return new EngineError(
     `device: cuda was asked for, but TensorFlow registered no GPU. ${describeMissingCuda(explainMissingCuda(library))}\n` +
-      'Run `capstan doctor` for the cure, or use device: cpu.',
+      `Or use device: cpu.${DOCTOR_HINT}`,
   );
 }
 
@@ -103,7 +104,11 @@ const XLA_CPU_FLAGS = [
 ];
 
 /** TensorFlow reads these once, when it is loaded. What the user has set is kept. */
-function setEnvironment(library: TensorflowLibrary, options: EngineOptions, threads: number): void {
+async function setEnvironment(
+  library: TensorflowLibrary,
+  options: EngineOptions,
+  threads: number,
+): Promise<void> {
   const set = (name: string, value: string): void => {
     process.env[name] ??= value;
   };
@@ -116,7 +121,8 @@ function setEnvironment(library: TensorflowLibrary, options: EngineOptions, thre
   process.env.XLA_FLAGS = [...xla.filter((flag) => !users.includes(flag)), users].join(' ').trim();
   if (options.compileCache === 'none') return;
   const cache = join(options.compileCache ?? join(cacheDirectory(), 'xla'), machineKey(library, threads));
-  process.env.TF_XLA_FLAGS = [process.env.TF_XLA_FLAGS ?? '', ...compileCacheFlags(cache)].join(' ').trim();
+  const flags = await compileCacheFlags(cache, (message) => process.emitWarning(message, 'CapstanWarning'));
+  process.env.TF_XLA_FLAGS = [process.env.TF_XLA_FLAGS ?? '', ...flags].join(' ').trim();
 }
 
 /** Compiled code fits only the processor, library and thread count that it was made for. */

@@ -15,6 +15,21 @@ export interface EvalImages {
   /** Names of the images, in order. */
   readonly keys: readonly string[];
   readonly readPixels: ReadPixels;
+  /** Whether an image's pixels, which were asked for, could not be read. Left out: none is broken. */
+  readonly isBroken?: (image: number) => boolean;
+  /** The split's broken rows, those that are not among the images included. */
+  readonly skips?: { readonly count: number };
+}
+
+/** Embeddings of the images that could be read, and which these are. */
+async function embedReadable(
+  model: EmbeddingModel,
+  { keys, readPixels, isBroken }: EvalImages,
+): Promise<{ embeddings: Float32Array; readable: number[] }> {
+  const all = await embedImages(model, keys.length, readPixels);
+  const readable = [...keys.keys()].filter((image) => !isBroken?.(image));
+  const rows = { values: all, count: keys.length, dim: model.embedDim };
+  return { embeddings: readable.length === keys.length ? all : takeRows(rows, readable).values, readable };
 }
 
 /** A split for zero-shot classification. */
@@ -42,8 +57,14 @@ export interface Embeddings {
   readonly texts: Float32Array;
 }
 
+/** The result of a split, over the images that could be read. */
+export interface SplitZeroShotResult extends ZeroShotResult {
+  /** Per image of the result, its index in the task. */
+  readonly imageIndices: readonly number[];
+}
+
 /** Classifies a split. @throws DataError if an image's class is not among the classes. */
-export async function runZeroShot(model: EmbeddingModel, task: ZeroShotTask): Promise<ZeroShotResult> {
+export async function runZeroShot(model: EmbeddingModel, task: ZeroShotTask): Promise<SplitZeroShotResult> {
   const indexOf = new Map(task.classNames.map((name, index) => [name, index]));
   const labels = task.labels.map((label, image) => {
     const index = indexOf.get(label);
@@ -58,13 +79,15 @@ export async function runZeroShot(model: EmbeddingModel, task: ZeroShotTask): Pr
     model.embedDim,
     (texts) => embedTexts(model, texts, task.tokenize),
   );
-  return evaluateZeroShot({
-    imageEmbeddings: await embedImages(model, task.keys.length, task.readPixels),
+  const { embeddings, readable } = await embedReadable(model, task);
+  const result = evaluateZeroShot({
+    imageEmbeddings: embeddings,
     classEmbeddings,
     embedDim: model.embedDim,
-    labels,
+    labels: readable.map((image) => labels[image] as number),
     classNames: task.classNames,
   });
+  return { ...result, imageIndices: readable };
 }
 
 /** One gallery's result, with what is needed to name its images and captions. */
@@ -83,7 +106,7 @@ export interface GalleryResult {
 /** Searches every gallery of a split in both directions. */
 export async function runRetrieval(model: EmbeddingModel, task: RetrievalTask): Promise<GalleryResult[]> {
   const { embedDim } = model;
-  const imageEmbeddings = await embedImages(model, task.keys.length, task.readPixels);
+  const { embeddings: imageEmbeddings, readable } = await embedReadable(model, task);
   const allTexts = task.captions.flat();
   const textEmbeddings = await embedTexts(model, allTexts, task.tokenize);
   const firstText: number[] = [];
@@ -93,14 +116,15 @@ export async function runRetrieval(model: EmbeddingModel, task: RetrievalTask): 
   }, 0);
 
   const members = new Map<string, number[]>();
-  task.keys.forEach((_, image) => {
+  readable.forEach((image, row) => {
     const name = task.galleries?.[image] ?? 'all';
     const gallery = members.get(name);
-    if (gallery) gallery.push(image);
-    else members.set(name, [image]);
+    if (gallery) gallery.push(row);
+    else members.set(name, [row]);
   });
   if (members.size === 0) throw new DataError('Retrieval needs at least one image; the split is empty.');
-  return [...members].map(([name, imageIndices]) => {
+  return [...members].map(([name, rows]) => {
+    const imageIndices = rows.map((row) => readable[row] as number);
     const textImageIndex = imageIndices.flatMap((image, at) => (task.captions[image] ?? []).map(() => at));
     const textIndices = imageIndices.flatMap((image) =>
       (task.captions[image] ?? []).map((_, nth) => (firstText[image] as number) + nth),
@@ -108,7 +132,7 @@ export async function runRetrieval(model: EmbeddingModel, task: RetrievalTask): 
     const pick = (values: Float32Array, indices: readonly number[]) =>
       takeRows({ values, count: values.length / embedDim, dim: embedDim }, indices).values;
     const embeddings = {
-      images: pick(imageEmbeddings, imageIndices),
+      images: pick(imageEmbeddings, rows),
       texts: pick(textEmbeddings, textIndices),
     };
     return {
@@ -147,7 +171,7 @@ export function meanRecall(
 
 /**
  * Zero-shot classification while training. Its figures are `<name>/top1`, `/top5` and their chance levels
- * `/chanceTop1` and `/chanceTop5`.
+ * `/chanceTop1` and `/chanceTop5`, and `/skipped` besides if images could not be read.
  */
 export class ZeroShotEvaluator {
   readonly name: string;
@@ -162,8 +186,16 @@ export class ZeroShotEvaluator {
 
   async evaluate(model: EmbeddingModel): Promise<Record<string, number>> {
     const { top1, top5, chanceTop1, chanceTop5 } = await runZeroShot(model, this.#task);
-    return named(this.figures, [top1, top5, chanceTop1, chanceTop5]);
+    return {
+      ...named(this.figures, [top1, top5, chanceTop1, chanceTop5]),
+      ...skippedFigure(this.name, this.#task),
+    };
   }
+}
+
+/** How many images the other figures leave out, if they do. */
+function skippedFigure(name: string, { skips }: EvalImages): Record<string, number> {
+  return skips !== undefined && skips.count > 0 ? { [`${name}/skipped`]: skips.count } : {};
 }
 
 const named = (names: readonly string[], values: readonly number[]): Record<string, number> =>
@@ -171,7 +203,7 @@ const named = (names: readonly string[], values: readonly number[]): Record<stri
 
 /**
  * Retrieval while training, means over the galleries. Its figures are `<name>/textToImageR1` and so on for
- * both directions and each k, and their chance levels `/chanceTextToImageR1`.
+ * both directions and each k, and their chance levels `/chanceTextToImageR1`; `/skipped` as with zero-shot.
  */
 export class RetrievalEvaluator {
   readonly name: string;
@@ -193,7 +225,7 @@ export class RetrievalEvaluator {
       const { recallAt, chanceAt } = meanRecall(galleries, direction);
       return RECALL_KS.flatMap((k) => [recallAt[k] as number, chanceAt[k] as number]);
     });
-    return named(this.figures, values);
+    return { ...named(this.figures, values), ...skippedFigure(this.name, this.#task) };
   }
 }
 

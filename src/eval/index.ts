@@ -31,6 +31,7 @@ export {
   evalZeroShot,
   type ScoreLine,
 } from './run.js';
+export { type SkipPolicy, Skips } from './skips.js';
 export { type EvalRow, EvalSplit } from './split.js';
 export { loadTemplates } from './templates.js';
 export {

@@ -2,15 +2,15 @@
  * The files that an evaluation leaves in a run folder: eval/<name>.json with scores, confusions and
  * examples, and the examples' pictures under eval/images. `capstan report` reads them.
  */
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import type { Skip } from '../data/mix-stats.js';
 import { hash64, KeyedRandom } from '../rng.js';
-import type { GalleryResult, ZeroShotTask } from './evaluators.js';
+import type { GalleryResult, SplitZeroShotResult, ZeroShotTask } from './evaluators.js';
 import { meanRecall } from './evaluators.js';
 import type { RetrievalDirection } from './retrieval.js';
 import { asRows, takeRows, topK } from './similarity.js';
-import type { ZeroShotResult } from './zero-shot.js';
 
 /** What was evaluated on what. */
 export interface EvalContext {
@@ -18,8 +18,19 @@ export interface EvalContext {
   readonly step: number;
   readonly checkpoint: string;
   readonly data: string;
+  /** SHA-256 (hex) of the data set's shards, see `Source`. */
+  readonly dataFingerprint: string;
   readonly split: string;
 }
+
+/** The images of a split that its scores leave out. */
+export interface SkippedImages {
+  readonly count: number;
+  /** The first ones. */
+  first(): readonly Skip[];
+}
+
+const skippedJson = (skips: SkippedImages) => ({ numSkipped: skips.count, skipped: skips.first() });
 
 /** A set's images as they are stored, for pictures. */
 export interface Pictures {
@@ -40,10 +51,10 @@ const NUM_EXAMPLES = 12;
 const NUM_RETRIEVED = 5;
 const THUMBNAIL = 168; // shown at 84 px, sharp on dense screens too
 
-/** A file name for an image: its key may hold any character. */
-function imageName(key: string): string {
+/** A file name for an image: its key may hold any character, and be another image's in another data set. */
+function imageName(key: string, dataFingerprint: string): string {
   const safe = key.replace(/[^A-Za-z0-9._-]+/g, '_').slice(0, 60);
-  return `images/${safe}-${hash64(key).toString(16).padStart(16, '0').slice(0, 8)}.webp`;
+  return `images/${safe}-${hash64(dataFingerprint, key).toString(16).padStart(16, '0').slice(0, 8)}.webp`;
 }
 
 /** Up to `count` of `n` indices, spread over all of them, the same ones every time. */
@@ -53,61 +64,68 @@ function chooseExamples(n: number, count: number, key: string): number[] {
 }
 
 /** Collects the images that examples name. */
-function imageNamer(pictures: Pictures): { images: Map<string, number>; name: (image: number) => string } {
+function imageNamer(
+  pictures: Pictures,
+  { dataFingerprint }: EvalContext,
+): { images: Map<string, number>; name: (image: number) => string } {
   const images = new Map<string, number>();
   return {
     images,
     name: (image) => {
-      const name = imageName(pictures.keys[image] as string);
+      const name = imageName(pictures.keys[image] as string, dataFingerprint);
       images.set(name, image);
       return name;
     },
   };
 }
 
-/** The file of a zero-shot result: eval/zero-shot-<classes>-<split>.json. */
+/** The file of a zero-shot result. */
 export function zeroShotFile(
   context: EvalContext,
   classes: string,
   templates: string,
   task: ZeroShotTask,
-  result: ZeroShotResult,
+  result: SplitZeroShotResult,
+  skips: SkippedImages,
   pictures: Pictures,
 ): EvalFile {
-  const { predictions, confusions, ...metrics } = result;
-  const { images, name } = imageNamer(pictures);
-  const examples = chooseExamples(predictions.length, NUM_EXAMPLES, context.split).map((image) => ({
-    key: task.keys[image],
-    image: name(image),
-    label: task.labels[image],
-    predictions: predictions[image]?.indices.map((c, rank) => ({
-      name: task.classNames[c],
-      logit: predictions[image]?.scores[rank],
-      correct: task.classNames[c] === task.labels[image],
-    })),
-  }));
+  const { predictions, confusions, imageIndices, ...metrics } = result;
+  const { images, name } = imageNamer(pictures, context);
+  const examples = chooseExamples(predictions.length, NUM_EXAMPLES, context.split).map((at) => {
+    const image = imageIndices[at] as number;
+    return {
+      key: task.keys[image],
+      image: name(image),
+      label: task.labels[image],
+      predictions: predictions[at]?.indices.map((c, rank) => ({
+        name: task.classNames[c],
+        logit: predictions[at]?.scores[rank],
+        correct: task.classNames[c] === task.labels[image],
+      })),
+    };
+  });
   const { length: numTemplates } = task.templates;
-  return {
-    json: { task: 'zero-shot', ...context, classes, templates, numTemplates, metrics, confusions, examples },
-    images,
-  };
+  const what = { task: 'zero-shot', ...context, ...skippedJson(skips), classes, templates, numTemplates };
+  return { json: { ...what, metrics, confusions, examples }, images };
 }
 
 const withoutRanks = ({ ranks: _, ...numbers }: RetrievalDirection) => numbers;
 
-/** The file of a retrieval result: eval/retrieval-<split>.json. */
+/** The file of a retrieval result. */
 export function retrievalFile(
   context: EvalContext,
   embedDim: number,
   galleries: readonly GalleryResult[],
+  skips: SkippedImages,
   pictures: Pictures,
 ): EvalFile {
-  const { images, name } = imageNamer(pictures);
+  const { images, name } = imageNamer(pictures, context);
   const perGallery = Math.ceil(NUM_EXAMPLES / galleries.length);
   const examples = galleries.map((gallery) => exampleQueries(gallery, embedDim, perGallery, pictures, name));
   const json = {
     task: 'retrieval',
     ...context,
+    ...skippedJson(skips),
     metrics: {
       textToImage: meanRecall(galleries, 'textToImage'),
       imageToText: meanRecall(galleries, 'imageToText'),
@@ -187,6 +205,26 @@ export async function writeEvalFile(
   const path = join(evalDir, `${name}.json`);
   await replaceFile(path, `${JSON.stringify(file.json, null, 2)}\n`);
   return path;
+}
+
+/**
+ * What a result that is about to be replaced is of, if not of the same checkpoint and data; undefined if nothing is
+ * lost that could not be had again.
+ */
+export async function replacedResult(
+  evalDir: string,
+  name: string,
+  { step, dataFingerprint }: EvalContext,
+): Promise<string | undefined> {
+  const text = await readFile(join(evalDir, `${name}.json`), 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  try {
+    const old = JSON.parse(text) as Partial<EvalContext>;
+    if (old.step !== step) return `step ${old.step}`;
+    return old.dataFingerprint === dataFingerprint ? undefined : 'other content of the data set';
+  } catch {
+    return 'something that is not JSON';
+  }
 }
 
 async function replaceFile(path: string, content: Uint8Array | string): Promise<void> {

@@ -4,11 +4,14 @@ import type { Tokenize } from './embed.js';
 import { runRetrieval, runZeroShot } from './evaluators.js';
 import {
   type EvalContext,
+  type EvalFile,
   type Pictures,
+  replacedResult,
   retrievalFile,
   writeEvalFile,
   zeroShotFile,
 } from './result-files.js';
+import { type ResultIdentity, resultName } from './result-name.js';
 import { RECALL_KS } from './retrieval.js';
 import type { EvalSplit } from './split.js';
 import { loadTemplates } from './templates.js';
@@ -19,6 +22,8 @@ export interface EvalRunOptions {
   readonly split: EvalSplit;
   readonly tokenize: Tokenize;
   readonly context: EvalContext;
+  /** What of it is not what the run would be evaluated on by default; the result's name says so. */
+  readonly differs?: { readonly data?: boolean; readonly checkpoint?: boolean };
   /** The run folder's eval/. */
   readonly evalDir: string;
 }
@@ -40,6 +45,8 @@ export interface EvalOutcome {
   readonly lines: ScoreLine[];
   /** The most frequent confusions, for zero-shot. */
   readonly confusions: readonly { actual: string; predicted: string; count: number }[];
+  /** What the user should know besides: images left out, an older result replaced. */
+  readonly notes: readonly string[];
 }
 
 /** The distinct values of a column, sorted by code point so that class indices do not depend on the rows' order. */
@@ -51,17 +58,54 @@ function picturesOf(split: EvalSplit, titles: readonly string[]): Pictures {
   return { keys: split.keys, titles, encoded: (image) => split.encoded(image) };
 }
 
-/** Zero-shot classification by a column; writes eval/zero-shot-<classes>-<split>.json. */
+/** The templates that names of results leave out. */
+const DEFAULT_TEMPLATES = 'emoji';
+
+/** What tells a result from a run's others. */
+function identityOf(
+  task: ResultIdentity['task'],
+  { context, differs }: EvalRunOptions,
+): Pick<ResultIdentity, 'task' | 'split' | 'data' | 'step'> {
+  const { data: path, dataFingerprint: fingerprint, split, step } = context;
+  return {
+    task,
+    split,
+    ...(differs?.data ? { data: { path, fingerprint } } : {}),
+    ...(differs?.checkpoint ? { step } : {}),
+  };
+}
+
+/** Writes a result; its path, and what there is to say of it. */
+async function writeResult(
+  { split, context, evalDir }: EvalRunOptions,
+  name: string,
+  file: EvalFile,
+  pictures: Pictures,
+): Promise<Pick<EvalOutcome, 'path' | 'json' | 'notes'>> {
+  const notes: string[] = [];
+  const { count } = split.skips;
+  if (count > 0) {
+    const named = split.skips.first().map(({ key }) => key);
+    const more = count > named.length ? ` and ${count - named.length} more` : '';
+    const images = count === 1 ? 'broken image is' : 'broken images are';
+    notes.push(`${count} ${images} left out of all scores: ${named.join(', ')}${more}.`);
+  }
+  const replaced = await replacedResult(evalDir, name, context);
+  const path = await writeEvalFile(evalDir, name, file, pictures);
+  if (replaced !== undefined) notes.push(`${path} held a result of ${replaced}, which is replaced.`);
+  return { path, json: file.json, notes };
+}
+
+/** Zero-shot classification by a column; writes its result, see {@link resultName}. */
 export async function evalZeroShot(
   options: EvalRunOptions,
   classes: string,
   templates: string,
 ): Promise<EvalOutcome> {
-  const { model, split, tokenize, context, evalDir } = options;
+  const { model, split, tokenize, context } = options;
   const labels = split.classLabels(classes);
   const task = {
-    keys: split.keys,
-    readPixels: split.readPixels.bind(split),
+    ...split.images(),
     labels,
     classNames: classesOf(labels),
     templates: await loadTemplates(templates),
@@ -69,12 +113,15 @@ export async function evalZeroShot(
   };
   const result = await runZeroShot(model, task);
   const pictures = picturesOf(split, labels);
-  const file = zeroShotFile(context, classes, templates, task, result, pictures);
-  const path = await writeEvalFile(evalDir, `zero-shot-${classes}-${context.split}`, file, pictures);
+  const file = zeroShotFile(context, classes, templates, task, result, split.skips, pictures);
+  const name = resultName({
+    ...identityOf('zero-shot', options),
+    classes,
+    ...(templates === DEFAULT_TEMPLATES ? {} : { templates: { name: templates, texts: task.templates } }),
+  });
   const on = `${result.numClasses} classes, ${result.numImages} images`;
   return {
-    path,
-    json: file.json,
+    ...(await writeResult(options, name, file, pictures)),
     lines: [
       { score: 'top-1', on, value: result.top1, chance: result.chanceTop1, ...result.top1Interval },
       { score: 'top-5', on, value: result.top5, chance: result.chanceTop5 },
@@ -84,21 +131,20 @@ export async function evalZeroShot(
   };
 }
 
-/** Retrieval in both directions, a gallery per style where rows have one; writes eval/retrieval-<split>.json. */
+/** Retrieval in both directions, a gallery per style where rows have one; writes its result, see {@link resultName}. */
 export async function evalRetrieval(options: EvalRunOptions): Promise<EvalOutcome> {
-  const { model, split, tokenize, context, evalDir } = options;
+  const { model, split, tokenize, context } = options;
   const captions = split.captions();
   const galleries = await runRetrieval(model, {
-    keys: split.keys,
-    readPixels: split.readPixels.bind(split),
+    ...split.images(),
     captions,
     ...(split.has('style') ? { galleries: split.column('style') } : {}),
     tokenize,
   });
   const titles = split.has('label') ? split.column('label') : captions.map((own) => own[0] as string);
   const pictures = picturesOf(split, titles);
-  const file = retrievalFile(context, model.embedDim, galleries, pictures);
-  const path = await writeEvalFile(evalDir, `retrieval-${context.split}`, file, pictures);
+  const file = retrievalFile(context, model.embedDim, galleries, split.skips, pictures);
+  const written = await writeResult(options, resultName(identityOf('retrieval', options)), file, pictures);
   const lines = galleries.flatMap(({ name, result }) =>
     (['textToImage', 'imageToText'] as const).flatMap((direction) => {
       const { recallAt, chanceAt, recallAt1Interval } = result[direction];
@@ -112,5 +158,5 @@ export async function evalRetrieval(options: EvalRunOptions): Promise<EvalOutcom
       }));
     }),
   );
-  return { path, json: file.json, lines, confusions: [] };
+  return { ...written, lines, confusions: [] };
 }

@@ -1,12 +1,17 @@
 /** A split held for evaluation: its encoded images, its columns, its captions. */
 import { evalTransform } from '../data/image/transforms.js';
+import type { Skip } from '../data/mix-stats.js';
 import { DataError } from '../errors.js';
+import type { EvalImages } from './evaluators.js';
+import { type SkipPolicy, Skips } from './skips.js';
 
 /** One image of a split. */
 export interface EvalRow {
   readonly key: string;
   /** The encoded file. */
   readonly image: Uint8Array;
+  /** Why the row is known to be broken without decoding it: no key, no image, or a file of another kind. */
+  readonly fault?: string;
   /** Text columns: label, subgroup, style and so on; null where the row has none. */
   readonly columns: Readonly<Record<string, string | null>>;
   /** Captions that describe this image, for retrieval. */
@@ -17,22 +22,52 @@ export interface EvalRow {
 const MAX_CACHED_BYTES = 256 * 2 ** 20;
 const DECODED_AT_ONCE = 32;
 
-/** The rows of a split with their pixels decoded on demand by the evaluation transform. */
+/**
+ * The rows of a split with their pixels decoded on demand by the evaluation transform. Rows known to be broken are
+ * left out at once; images that turn out to be when they are decoded keep their number, and are to be left out of
+ * scores.
+ */
 export class EvalSplit {
   readonly keys: readonly string[];
+  /** The broken rows found so far. */
+  readonly skips: Skips;
+  /** SHA-256 (hex) of the shards that the rows are from, see `Source`. */
+  readonly fingerprint: string;
   readonly #rows: readonly EvalRow[];
   readonly #name: string;
   readonly #cache = new Map<string, Uint8Array>();
+  readonly #undecodable = new Set<number>();
 
   /**
    * @param name what the rows are, for messages: "split 'test' of data/emoji".
-   * @throws DataError without rows.
+   * @param policy by default no row may be broken.
+   * @throws DataError without rows, or with more broken ones than may be.
    */
-  constructor(rows: readonly EvalRow[], name: string) {
+  constructor(
+    rows: readonly EvalRow[],
+    name: string,
+    policy: SkipPolicy = { maxSkipRatio: 0 },
+    fingerprint = '',
+  ) {
     if (rows.length === 0) throw new DataError(`There is no image in ${name}; nothing can be evaluated.`);
-    this.#rows = rows;
+    this.skips = new Skips(name, rows.length, policy);
+    this.skips.add(rows.flatMap(({ key, fault }) => (fault === undefined ? [] : [{ key, reason: fault }])));
+    this.#rows = rows.filter(({ fault }) => fault === undefined);
+    if (this.#rows.length === 0)
+      throw new DataError(`None of the ${rows.length} rows of ${name} can be read.`);
     this.#name = name;
-    this.keys = rows.map(({ key }) => key);
+    this.fingerprint = fingerprint;
+    this.keys = this.#rows.map(({ key }) => key);
+  }
+
+  /** The images as evaluations take them. */
+  images(): Required<EvalImages> {
+    return {
+      keys: this.keys,
+      readPixels: this.readPixels.bind(this),
+      isBroken: (image) => this.#undecodable.has(image),
+      skips: this.skips,
+    };
   }
 
   /** A column that every row has. @throws DataError naming the columns there are, or the row that has none. */
@@ -67,9 +102,10 @@ export class EvalSplit {
   /** Captions per image, one or more each. @throws DataError naming an image without any. */
   captions(): (readonly string[])[] {
     return this.#rows.map(({ key, captions }) => {
-      if (captions.length === 0)
-        throw new DataError(`Image ${key} of ${this.#name} has no caption to retrieve.`);
-      return captions;
+      if (captions.length > 0) return captions;
+      throw new DataError(
+        `Image ${key} of ${this.#name} has no caption to retrieve: expected one or more in the column 'captions'.`,
+      );
     });
   }
 
@@ -79,10 +115,9 @@ export class EvalSplit {
   }
 
   /**
-   * Pixels of images [from, to): short edge to `imageSize`, centre crop.
+   * Pixels of images [from, to): short edge to `imageSize`, centre crop. One that cannot be decoded is black.
    *
-   * @throws DataError naming the image that cannot be decoded. An evaluation skips none: its score would
-   *   no longer be comparable.
+   * @throws DataError if more images are broken than may be.
    */
   async readPixels(from: number, to: number, imageSize: number): Promise<Uint8Array> {
     const id = `${from}-${to}-${imageSize}`;
@@ -91,20 +126,34 @@ export class EvalSplit {
     const bytes = imageSize * imageSize * 3;
     const pixels = new Uint8Array((to - from) * bytes);
     for (let start = from; start < to; start += DECODED_AT_ONCE) {
-      const rows = this.#rows.slice(start, Math.min(start + DECODED_AT_ONCE, to));
-      await Promise.all(
-        rows.map(async ({ key, image }, at) => {
-          try {
-            pixels.set(await evalTransform(image, imageSize), (start - from + at) * bytes);
-          } catch (error) {
-            throw new DataError(`Image ${key} of ${this.#name}: ${(error as Error).message}`, {
-              cause: error,
-            });
-          }
-        }),
+      const end = Math.min(start + DECODED_AT_ONCE, to);
+      const faults = await Promise.all(
+        Array.from({ length: end - start }, (_, at) =>
+          this.#decode(start + at, imageSize, (decoded) => pixels.set(decoded, (start - from + at) * bytes)),
+        ),
       );
+      // Together and in order, so that what is said does not depend on which was decoded first.
+      this.skips.add(faults.flatMap((fault) => fault ?? []));
     }
     if (this.#rows.length * bytes <= MAX_CACHED_BYTES) this.#cache.set(id, pixels);
     return pixels;
+  }
+
+  /** Hands the pixels of an image over, or returns what is wrong with it; of one known to be broken, neither. */
+  async #decode(
+    image: number,
+    imageSize: number,
+    take: (pixels: Uint8Array) => void,
+  ): Promise<Skip | undefined> {
+    if (this.#undecodable.has(image)) return undefined;
+    const { key, image: file } = this.#rows[image] as EvalRow;
+    try {
+      take(await evalTransform(file, imageSize));
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      this.#undecodable.add(image);
+      return { key, reason: error.message };
+    }
   }
 }

@@ -39,14 +39,22 @@ export function formatTemplate(template: string, className: string): string {
  * @throws AssetError if the 80 are not cached and cannot be fetched.
  */
 export async function loadTemplates(nameOrFile: string): Promise<string[]> {
-  if (nameOrFile === 'emoji') return [...EMOJI_TEMPLATES];
   if (nameOrFile === 'openai') return openaiTemplates();
+  return nameOrFile === 'emoji' ? [...EMOJI_TEMPLATES] : readTemplates(nameOrFile);
+}
+
+/** Whether templates can be loaded, short of fetching them. @throws ConfigError as {@link loadTemplates} does */
+export async function checkTemplates(nameOrFile: string): Promise<void> {
+  if (nameOrFile !== 'openai' && nameOrFile !== 'emoji') await readTemplates(nameOrFile);
+}
+
+async function readTemplates(path: string): Promise<string[]> {
   let text: string;
   try {
-    text = await readFile(nameOrFile, 'utf8');
+    text = await readFile(path, 'utf8');
   } catch (error) {
     throw new ConfigError(
-      `Prompt templates '${nameOrFile}': expected 'emoji', 'openai' or a readable text file with one template per line (${(error as Error).message}).`,
+      `Prompt templates '${path}': expected 'emoji', 'openai' or a readable text file with one template per line (${(error as Error).message}).`,
       { cause: error },
     );
   }
@@ -55,7 +63,7 @@ export async function loadTemplates(nameOrFile: string): Promise<string[]> {
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'));
   if (templates.length === 0)
-    throw new ConfigError(`Prompt templates '${nameOrFile}': the file holds no template.`);
+    throw new ConfigError(`Prompt templates '${path}': the file holds no template.`);
   for (const template of templates) formatTemplate(template, 'x');
   return templates;
 }

@@ -1,13 +1,13 @@
 /** Retrieved and classified examples with their pictures; a right answer has a green frame. */
 import { join } from 'node:path';
 import { escapeHtml, imageUri } from './html.js';
-import type { RetrievalFile, RunFiles, ZeroShotFile } from './run-files.js';
+import { describeResult, type RetrievalFile, type RunFiles, type ZeroShotFile } from './run-files.js';
 
 type Picture = (name: string) => Promise<string>;
 
 const alt = (text: string): string => `alt="${escapeHtml(text)}"`;
 
-async function retrievalExamples({ examples }: RetrievalFile, picture: Picture): Promise<string> {
+async function retrievalExamples({ examples }: RetrievalFile, on: string, picture: Picture): Promise<string> {
   const byText: string[] = [];
   for (const { query, gallery, results } of examples.textToImage) {
     const figures: string[] = [];
@@ -33,14 +33,18 @@ async function retrievalExamples({ examples }: RetrievalFile, picture: Picture):
   return [
     byText.length === 0
       ? ''
-      : `<h2>Text queries: the images ranked first</h2>\n<div class="examples">\n${byText.join('\n')}\n</div>`,
+      : `<h2>Text queries: the images ranked first${on}</h2>\n<div class="examples">\n${byText.join('\n')}\n</div>`,
     byImage.length === 0
       ? ''
-      : `<h2>Image queries: the captions ranked first</h2>\n<div class="examples">\n${byImage.join('\n')}\n</div>`,
+      : `<h2>Image queries: the captions ranked first${on}</h2>\n<div class="examples">\n${byImage.join('\n')}\n</div>`,
   ].join('\n');
 }
 
-async function zeroShotExamples({ examples, classes }: ZeroShotFile, picture: Picture): Promise<string> {
+async function zeroShotExamples(
+  { examples, classes }: ZeroShotFile,
+  on: string,
+  picture: Picture,
+): Promise<string> {
   if (examples.length === 0) return '';
   const cards: string[] = [];
   for (const { image, label, predictions } of examples) {
@@ -52,14 +56,17 @@ async function zeroShotExamples({ examples, classes }: ZeroShotFile, picture: Pi
       `<section class="card example"><figure><img src="${await picture(image)}" ${alt(label)}><figcaption>${escapeHtml(label)}</figcaption></figure><div><ol>${items.join('')}</ol></div></section>`,
     );
   }
-  return `<h2>Zero-shot by ${escapeHtml(classes)}: the classes ranked first, with logits</h2>\n<div class="examples">\n${cards.join('\n')}\n</div>`;
+  return `<h2>Zero-shot by ${escapeHtml(classes)}: the classes ranked first, with logits${on}</h2>\n<div class="examples">\n${cards.join('\n')}\n</div>`;
 }
 
 /** The examples that the eval files of a run hold. */
 export async function examplesSection(run: RunFiles): Promise<string> {
   const picture: Picture = (name) => imageUri(join(run.dir, 'eval'), name);
   const parts: string[] = [];
-  for (const file of run.retrieval) parts.push(await retrievalExamples(file, picture));
-  for (const file of run.zeroShot) parts.push(await zeroShotExamples(file, picture));
+  const many = run.retrieval.length > 1;
+  const on = (file: RetrievalFile | ZeroShotFile): string =>
+    many || run.zeroShot.length > 1 ? escapeHtml(` (${describeResult(run, file)}, step ${file.step})`) : '';
+  for (const file of run.retrieval) parts.push(await retrievalExamples(file, on(file), picture));
+  for (const file of run.zeroShot) parts.push(await zeroShotExamples(file, on(file), picture));
   return parts.filter((part) => part !== '').join('\n');
 }

@@ -1,11 +1,12 @@
 /** Run folders to one self-contained HTML page. */
-import { randomBytes } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { makeDirectories } from '../directories.js';
 import { ConfigError } from '../errors.js';
+import { replaceFile } from '../replace-file.js';
+import { median } from '../statistics.js';
 import { examplesSection } from './examples.js';
 import { escapeHtml, page, percent, table, timesChance } from './html.js';
-import { type RunFiles, readRun } from './run-files.js';
+import { describeResult, ownResults, type RunFiles, readRun } from './run-files.js';
 import {
   configSection,
   confusionSection,
@@ -33,24 +34,22 @@ function tile(value: string, name: string, note: string): string {
   return `<div class="tile"><small>${escapeHtml(name)}</small><b>${escapeHtml(value)}</b><small>${escapeHtml(note)}</small></div>`;
 }
 
-function median(values: number[]): number | undefined {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
-}
-
 /** The figures to see first. */
 function tiles(run: RunFiles): string {
   const shown: string[] = [];
-  for (const { metrics, classes, split } of run.zeroShot) {
+  const own = ownResults(run);
+  for (const file of own.zeroShot) {
+    const { metrics, classes } = file;
     const { top1, chanceTop1, numClasses } = metrics;
     shown.push(
       tile(
         percent(top1),
         `zero-shot top-1 by ${classes}`,
-        `${timesChance(top1, chanceTop1)} chance, ${numClasses} classes, ${split}`,
+        `${timesChance(top1, chanceTop1)} chance, ${numClasses} classes, ${describeResult(run, file)}`,
       ),
     );
   }
-  for (const { metrics, split } of run.retrieval) {
+  for (const { metrics, split } of own.retrieval) {
     for (const [name, direction] of [
       ['text to image', metrics.textToImage],
       ['image to text', metrics.imageToText],
@@ -66,8 +65,10 @@ function tiles(run: RunFiles): string {
       last.samplesSeen === undefined ? '' : `${last.samplesSeen.toLocaleString('en')} samples seen`;
     shown.push(tile(last.step.toLocaleString('en'), 'steps', seen));
     shown.push(tile(last.loss.toFixed(3), 'last loss', `at step ${last.step}`));
-    const speed = median(run.metrics.flatMap(({ imgPerSec }) => imgPerSec ?? []));
-    if (speed !== undefined) shown.push(tile(speed.toFixed(0), 'images per second', 'median over steps'));
+    const speeds = run.metrics.flatMap(({ imgPerSec }) => imgPerSec ?? []);
+    if (speeds.length > 0) {
+      shown.push(tile(median(speeds).toFixed(0), 'images per second', 'median over steps'));
+    }
   }
   return shown.length === 0 ? '' : `<div class="tiles">\n${shown.join('\n')}\n</div>`;
 }
@@ -156,8 +157,6 @@ const isIn =
     file === basename(evalJson);
 
 async function writePage(outFile: string, html: string): Promise<void> {
-  await mkdir(dirname(outFile), { recursive: true });
-  const part = `${outFile}.${randomBytes(4).toString('hex')}.part`;
-  await writeFile(part, html);
-  await rename(part, outFile);
+  await makeDirectories(dirname(outFile));
+  await replaceFile(outFile, html);
 }

@@ -40,6 +40,7 @@ const shared = {
   step: z.number(),
   data: z.string(),
   split: z.string(),
+  numSkipped: z.number().default(0),
 };
 
 const zeroShotFile = z.object({
@@ -129,6 +130,37 @@ export interface RunFiles {
   readonly evals: Record<string, number>[];
   readonly zeroShot: ZeroShotFile[];
   readonly retrieval: RetrievalFile[];
+}
+
+/** Whether a result is of the run's own data set, and not of one that `capstan eval --data` named. */
+export function isOwnData({ config }: RunFiles, { data }: ZeroShotFile | RetrievalFile): boolean {
+  const own = (config.data as { path?: unknown } | undefined)?.path;
+  return own === undefined || own === data;
+}
+
+/** The results that speak for the run: on its own data, and of several steps the last one's. */
+export function ownResults(run: RunFiles): Pick<RunFiles, 'zeroShot' | 'retrieval'> {
+  return { zeroShot: latest(run, run.zeroShot), retrieval: latest(run, run.retrieval) };
+}
+
+function latest<T extends ZeroShotFile | RetrievalFile>(run: RunFiles, files: readonly T[]): T[] {
+  const newest = new Map<string, T>();
+  for (const file of files) {
+    if (!isOwnData(run, file)) continue;
+    const what = file.task === 'zero-shot' ? [file.classes, file.templates] : [];
+    const key = JSON.stringify([file.split, ...what]);
+    const other = newest.get(key);
+    if (other === undefined || file.step > other.step) newest.set(key, file);
+  }
+  return [...newest.values()];
+}
+
+/** What a result is of: the split, the data set if it is not the run's own, the templates if not the usual ones. */
+export function describeResult(run: RunFiles, file: ZeroShotFile | RetrievalFile): string {
+  const data = isOwnData(run, file) ? '' : ` of ${file.data}`;
+  const templates =
+    file.task === 'zero-shot' && file.templates !== 'emoji' ? `, templates ${file.templates}` : '';
+  return `${file.split}${data}${templates}`;
 }
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';

@@ -1,7 +1,7 @@
 /** The sections of a report, each from the run files it shows; a section without data is left out. */
 import { type LineChart, renderLineChart, type Series } from './charts.js';
 import { escapeHtml, percent, table, timesChance } from './html.js';
-import type { DirectionMetrics, MetricsRow, RunFiles } from './run-files.js';
+import { type DirectionMetrics, describeResult, type MetricsRow, type RunFiles } from './run-files.js';
 
 /** Draws each chart that has points as a card of a grid. */
 async function chartGrid(charts: readonly LineChart[]): Promise<string> {
@@ -171,7 +171,7 @@ const PROPORTION = /(top\d+|R\d+|recall\w*)$/i;
 /** Scores during training: one chart per metric, a line per run. */
 export async function progressSection(runs: readonly RunFiles[]): Promise<string> {
   const names = [...new Set(runs.flatMap((run) => run.evals.flatMap((row) => Object.keys(row))))].filter(
-    (name) => name.includes('/') && !/chance/i.test(name),
+    (name) => name.includes('/') && !/chance|\/skipped$/i.test(name),
   );
   const charts = await chartGrid(
     names.map((name) => ({
@@ -217,11 +217,17 @@ function recallRows(what: string, on: string, direction: DirectionMetrics): stri
   );
 }
 
+function imagesText(numImages: number, numSkipped: number): string {
+  return `${numImages} images${numSkipped === 0 ? '' : ` (${numSkipped} broken left out)`}`;
+}
+
 /** All scores of the eval files, each with its chance level. */
 export function scoresSection(run: RunFiles): string {
   const rows: string[][] = [];
-  for (const { metrics, split, classes, step } of run.zeroShot) {
-    const on = `${split}, ${metrics.numClasses} classes (${classes}), ${metrics.numImages} images, step ${step}`;
+  for (const file of run.zeroShot) {
+    const { metrics, classes, step } = file;
+    const images = imagesText(metrics.numImages, file.numSkipped);
+    const on = `${describeResult(run, file)}, ${metrics.numClasses} classes (${classes}), ${images}, step ${step}`;
     rows.push(
       scoreRow('zero-shot top-1', on, metrics.top1, metrics.chanceTop1, intervalText(metrics.top1Interval)),
     );
@@ -230,9 +236,12 @@ export function scoresSection(run: RunFiles): string {
       scoreRow('zero-shot mean per-class recall', on, metrics.meanPerClassRecall, metrics.chanceTop1, ''),
     );
   }
-  for (const { galleries, split, step } of run.retrieval) {
+  for (const file of run.retrieval) {
+    const { galleries, step, numSkipped } = file;
+    // How many of them would have been in which gallery is not known.
+    const skipped = numSkipped === 0 ? '' : `, ${numSkipped} of the split broken`;
     for (const { name, numImages, numTexts, textToImage, imageToText } of galleries) {
-      const on = `${split} ${name}, ${numImages} images, ${numTexts} captions, step ${step}`;
+      const on = `${describeResult(run, file)} ${name}, ${numImages} images${skipped}, ${numTexts} captions, step ${step}`;
       rows.push(
         ...recallRows('text to image', on, textToImage),
         ...recallRows('image to text', on, imageToText),
@@ -249,14 +258,15 @@ export function confusionSection(run: RunFiles): string {
   const columns = ['true class', 'taken for', 'images', 'share of the class'];
   const cards = run.zeroShot
     .filter(({ confusions }) => confusions.length > 0)
-    .map(({ classes, split, confusions }) => {
+    .map((file) => {
+      const { classes, confusions, step } = file;
       const rows = confusions.map(({ actual, predicted, count, share }) => [
         actual,
         predicted,
         count,
         percent(share),
       ]);
-      const title = escapeHtml(`${classes}, ${split}`);
+      const title = escapeHtml(`${classes}, ${describeResult(run, file)}, step ${step}`);
       return `<section class="card"><h3>${title}</h3>${table(columns, rows, columns.slice(2))}</section>`;
     });
   return cards.length === 0 ? '' : `<h2>Top confusions</h2>\n<div class="grid">\n${cards.join('\n')}\n</div>`;

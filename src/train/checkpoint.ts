@@ -4,10 +4,11 @@
  * each file's size and sha256, so that damage done later is noticed.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { LoaderState } from '../data/loader.js';
+import { makeDirectories } from '../directories.js';
 import { CheckpointError } from '../errors.js';
 import {
   cannotWrite,
@@ -66,6 +67,7 @@ const stateSchema = z.object({
 const MODEL = 'model.safetensors';
 const OPTIMIZER = 'optimizer.safetensors';
 const STATE = 'state.json';
+const RESTORE = 'Put the file back from a copy, or take another checkpoint.';
 
 /** The directory's name for a step. */
 export function checkpointName(step: number): string {
@@ -89,7 +91,7 @@ export async function saveCheckpoint(
   const files: Record<string, { bytes: number; sha256: string }> = {};
   try {
     await rm(temporary, { recursive: true, force: true });
-    await mkdir(temporary, { recursive: true });
+    await makeDirectories(temporary);
     for (const [name, map] of [
       [MODEL, tensors.model],
       [OPTIMIZER, tensors.optimizer],
@@ -141,12 +143,18 @@ export async function readState(directory: string): Promise<RunState> {
     json = JSON.parse(await readFile(path, 'utf8'));
   } catch (error) {
     throw new CheckpointError(
-      `Checkpoint ${directory} has no readable ${STATE}: ${(error as Error).message}`,
+      `Checkpoint ${directory} has no readable ${STATE}: ${(error as Error).message}. ${RESTORE}`,
+      { cause: error },
     );
   }
   const parsed = stateSchema.safeParse(json);
   if (!parsed.success) {
-    throw new CheckpointError(`${path} is not a checkpoint's state: ${z.prettifyError(parsed.error)}`);
+    const [issue] = parsed.error.issues;
+    throw new CheckpointError(
+      `${path} is damaged: ${issue?.path.join('.') || 'all of it'}: ` +
+        `${issue?.message.replace(/^Invalid input: /, '')}. ${RESTORE}`,
+      { cause: parsed.error },
+    );
   }
   const { files, format: _, ...state } = parsed.data;
   for (const name of [MODEL, OPTIMIZER]) {

@@ -68,7 +68,16 @@ export async function loadClip(path: string, options: LoadClipOptions = {}): Pro
     throw new CheckpointError(`${directory} is a checkpoint of a ${state.model.kind} model; expected clip.`);
   }
   const config = state.model.config as ClipConfig;
-  checkClipConfig(config);
+  try {
+    checkClipConfig(config);
+  } catch (error) {
+    // Of a config without towers, it is no ConfigError.
+    throw new CheckpointError(
+      `${join(directory, 'state.json')} is damaged: model.config: ${(error as Error).message} ` +
+        'Put the file back from a copy, or take another checkpoint.',
+      { cause: error },
+    );
+  }
   const weights = clipParamsFromWeights(
     config,
     Object.fromEntries(

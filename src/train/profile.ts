@@ -1,11 +1,12 @@
 /** Where a training step's time goes. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { TrainConfig } from '../config/schema.js';
 import { createLoader } from '../data/loader.js';
+import { makeDirectories } from '../directories.js';
 import { chromeTrace, type OpTiming, opLabel, xplaneTrace } from '../engine/index.js';
-import { ConfigError } from '../errors.js';
+import { median } from '../statistics.js';
 import { createTask, loaderOptions, openTrainingData, startConfiguredEngine } from './setup.js';
 import { resolveClipConfig } from './tasks/clip-config.js';
 
@@ -50,7 +51,7 @@ const PASSES = 5;
  * Trains a few steps from the start, then runs some operation by operation. Nothing of it is kept but the
  * traces in `outDir`, named after the run and the time: a run's folder is not touched.
  *
- * @throws ConfigError, DataError, EngineError
+ * @throws ConfigError, DataError, EngineError; the file system's error if the traces cannot be written
  */
 export async function profileTraining(
   config: TrainConfig,
@@ -99,11 +100,6 @@ export async function profileTraining(
   } finally {
     await source.close();
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
 const totalUs = (timings: readonly OpTiming[]): number => timings.reduce((sum, t) => sum + t.durationUs, 0);
@@ -159,9 +155,7 @@ async function prepareFiles(outDir: string, run: string): Promise<TraceFiles> {
   const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
   const session = `${run.replaceAll('/', '-')}-${time}`;
   const directory = join(outDir, 'plugins', 'profile', session);
-  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
-    throw notWritable(outDir, error);
-  });
+  await makeDirectories(directory);
   return {
     trace: join(outDir, `${session}.trace.json`),
     xplane: join(directory, `${hostname()}.xplane.pb`),
@@ -169,18 +163,7 @@ async function prepareFiles(outDir: string, run: string): Promise<TraceFiles> {
 }
 
 async function writeTraces(timings: readonly OpTiming[], files: TraceFiles): Promise<TraceFiles> {
-  try {
-    await writeFile(files.trace, chromeTrace(timings));
-    await writeFile(files.xplane, xplaneTrace(timings));
-  } catch (error) {
-    throw notWritable(files.trace, error);
-  }
+  await writeFile(files.trace, chromeTrace(timings));
+  await writeFile(files.xplane, xplaneTrace(timings));
   return files;
-}
-
-function notWritable(path: string, error: unknown): ConfigError {
-  return new ConfigError(
-    `Cannot write the traces, ${path}: ${(error as Error).message}. Choose another directory for them, or make room.`,
-    { cause: error },
-  );
 }

@@ -1,6 +1,6 @@
 /** Where a run begins: at a checkpoint or at step 0, and whether its configuration may go on from there. */
 import { existsSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
 import { CheckpointError, ConfigError } from '../errors.js';
@@ -8,8 +8,8 @@ import { type Checkpoint, listCheckpoints, loadCheckpoint, newestCheckpoint } fr
 import type { RunPaths } from './run-folder.js';
 
 /**
- * Keys that may change while a run goes on, because they do not decide what it learns. What `data.path` holds
- * is compared by the loader.
+ * Keys that may change while a run goes on, because they do not decide what it learns. What `data.path` holds, and
+ * as which columns it is read, is compared by the loader.
  */
 const FREE = [
   'run',
@@ -18,6 +18,9 @@ const FREE = [
   'checkpoint',
   'data.path',
   'data.format',
+  'data.schema',
+  'data.columns',
+  'data.images',
   'data.workers',
   'data.prefetch',
   'data.cacheMiB',
@@ -47,7 +50,10 @@ export async function findStart(
     return undefined;
   }
   const own = isOwn(paths, start.directory);
-  if (own) await requireSameConfig(paths, config, start.directory);
+  if (own) {
+    await requireSameConfig(paths, config, start.directory, inform);
+    tellOfLostLogs(paths, start, inform);
+  }
   requireSameSeed(config, start);
   inform(
     `Going on from ${basename(start.directory)}, ${start.state.samplesSeen.toLocaleString('en-US')} samples seen.`,
@@ -81,14 +87,42 @@ async function loadGiven(paths: RunPaths, directory: string): Promise<Checkpoint
   return start;
 }
 
-async function requireSameConfig(paths: RunPaths, config: TrainConfig, checkpoint: string): Promise<void> {
-  if (!existsSync(paths.config)) return;
+async function requireSameConfig(
+  paths: RunPaths,
+  config: TrainConfig,
+  checkpoint: string,
+  inform: (message: string) => void,
+): Promise<void> {
+  if (!existsSync(paths.config)) {
+    // Model, seed, data and mix are in the checkpoint and are compared; the rest is not.
+    inform(
+      `Warning: ${paths.config} is gone, so that nobody can tell whether learning rate, batch size, length and the ` +
+        'like are those that the run began with. The configuration of now is written in its place. If they are ' +
+        'not the same, stop, put the file back, or give another run.name with ' +
+        `--resume ${checkpoint}.`,
+    );
+    return;
+  }
   const changes = differences(await loadConfig(paths.config), config);
   if (changes.length === 0) return;
   throw new CheckpointError(
     `${paths.directory} was trained with another configuration:\n${changes.map((c) => `  ${c}`).join('\n')}\n` +
       `Restore ${changes.length === 1 ? 'this key' : 'these keys'} to go on, or begin another run from its ` +
       `newest checkpoint with another run.name and --resume ${checkpoint}.`,
+  );
+}
+
+/** Both files are there from a run's first step on. */
+function tellOfLostLogs(
+  { directory }: RunPaths,
+  { state }: Checkpoint,
+  inform: (message: string) => void,
+): void {
+  const lost = ['metrics.jsonl', 'eval.jsonl'].filter((name) => !existsSync(join(directory, name)));
+  if (lost.length === 0) return;
+  inform(
+    `Warning: ${lost.join(' and ')} ${lost.length === 1 ? 'is' : 'are'} gone from ${directory}: what was logged up to ` +
+      `step ${state.step} is lost, and curves begin after it. To keep it, stop and put the file back.`,
   );
 }
 

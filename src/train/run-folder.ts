@@ -1,11 +1,12 @@
 /** A run's folder: what it holds, and who may write into it. */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, realpath } from 'node:fs/promises';
+import { readdir, readFile, realpath } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeDirectories, removeEmptyDirectories } from '../directories.js';
 import type { EngineInfo } from '../engine/index.js';
-import { ConfigError } from '../errors.js';
+import { CheckpointError, ConfigError } from '../errors.js';
 import { takeLock } from '../lock.js';
 import { writeFileAtomically } from '../safetensors.js';
 
@@ -27,8 +28,10 @@ export type RunPaths = ReturnType<typeof runPaths>;
  *
  * @param mayExist whether an earlier run may be continued there
  * @param inform told why it takes a while, if it does
- * @returns a function that gives the folder up
- * @throws ConfigError if the folder holds another run, another process trains in it, or it cannot be written
+ * @returns a function that gives the folder up, and removes what was made for it if nothing was put there: a run
+ *   that is refused leaves nothing behind
+ * @throws ConfigError if the folder holds another run or another process trains in it; CheckpointError if it cannot be
+ *   written
  */
 export async function claimRunFolder(
   { directory, lock }: RunPaths,
@@ -45,9 +48,10 @@ export async function claimRunFolder(
   };
   await refuseOtherRun();
   let release: () => Promise<void>;
+  let made: string | undefined;
   try {
-    await mkdir(directory, { recursive: true });
-    release = await takeLock(lock, {
+    made = await makeDirectories(directory);
+    const unlock = await takeLock(lock, {
       onWait: ({ pid, host }) =>
         inform(`${directory} is locked by process ${pid} on ${host}: looking whether that is still there.`),
       refusal: ({ pid, host }) =>
@@ -55,7 +59,12 @@ export async function claimRunFolder(
           `Process ${pid} on ${host} trains in ${directory}. Wait for it, or choose another run.name.`,
         ),
     });
+    release = async () => {
+      await unlock();
+      await removeEmptyDirectories(directory, made);
+    };
   } catch (error) {
+    await removeEmptyDirectories(directory, made);
     throw error instanceof ConfigError ? error : notWritable(directory, error);
   }
   try {
@@ -68,8 +77,8 @@ export async function claimRunFolder(
   return release;
 }
 
-function notWritable(directory: string, error: unknown): ConfigError {
-  return new ConfigError(
+function notWritable(directory: string, error: unknown): CheckpointError {
+  return new CheckpointError(
     `Cannot write into the run's folder ${directory}: ${(error as Error).message}. ` +
       'Choose another run.dir, or make room and give this user the right to write there.',
     { cause: error },

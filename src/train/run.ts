@@ -23,7 +23,7 @@ export interface TrainOptions {
   /** `auto` continues from the newest whole checkpoint if there is one; `none` starts; else a checkpoint's path. */
   readonly resume?: string;
   /**
-   * Makes the evaluations of the run; called once data and model have been found to be right. A configuration
+   * Makes the evaluations of the run; called once before the first step, when the engine runs. A configuration
    * that asks for evaluations is refused without it; `inLoopEvaluators` makes those that it asks for.
    */
   readonly evaluators?: () => Promise<readonly Evaluator[]>;
@@ -91,10 +91,13 @@ async function trainIn(
 ): Promise<LoopResult> {
   const { train: training } = config;
   await startConfiguredEngine(config);
+  const evaluators = (await options.evaluators?.()) ?? [];
+  requireFigure(config.checkpoint.keepBest, evaluators);
   const task = createTask(config, model);
   let loader: Loader | undefined;
   let logger: TrainLogger | undefined;
   let toldNoCaption = false;
+  let repeatedKeys = 0;
   try {
     if (checkpoint) task.restore(checkpoint.model, checkpoint.optimizer, checkpoint.directory);
     loader = await createLoader({
@@ -108,10 +111,16 @@ async function trainIn(
           `Passed over ${key}: it has no caption of the mix. Others like it are counted in metrics.jsonl.`,
         );
       },
+      onRepeatedKey: (key) => {
+        repeatedKeys++;
+        if (repeatedKeys > 1) return; // counted, and told at the end
+        inform(
+          `Warning: more than one sample of ${source.path} has the key '${key}'. Samples with the same key draw the ` +
+            "same kind of caption and the same crop in an epoch. Make the values of the column 'key' different.",
+        );
+      },
       ...(checkpoint ? { resumeFrom: checkpoint.state.loader } : {}),
     });
-    const evaluators = (await options.evaluators?.()) ?? [];
-    requireFigure(config.checkpoint.keepBest, evaluators);
     // Only now is all known to fit: a run that is refused leaves nothing that would be in the way of the mended one.
     await writeFileAtomically(paths.config, dumpConfig(config));
     await writeVersions(paths, engineInfo(), training.seed);
@@ -143,6 +152,7 @@ async function trainIn(
       ...(options.signal ? { signal: options.signal } : {}),
     });
   } finally {
+    if (repeatedKeys > 1) inform(`${repeatedKeys} samples of an epoch had the key of another one.`);
     await loader?.close();
     task.dispose();
     logger?.close();

@@ -1,6 +1,7 @@
 /** The parts of a run as its configuration describes them. */
 import type { TrainConfig } from '../config/schema.js';
 import { openSource } from '../data/datasets/open.js';
+import { readingOptions } from '../data/datasets/reading-options.js';
 import type { LoaderOptions } from '../data/loader.js';
 import type { Source } from '../data/sources/source.js';
 import { startEngine } from '../engine/index.js';
@@ -10,10 +11,7 @@ import { ClipTask } from './tasks/clip.js';
 
 /** Opens the training split. @throws ConfigError if it fills no batch; as `openSource` */
 export async function openTrainingData({ data, train }: TrainConfig): Promise<Source> {
-  const source = await openSource(data.path, {
-    split: data.split,
-    ...(data.format === 'auto' ? {} : { format: data.format }),
-  });
+  const source = await openSource(data.path, { split: data.split, ...readingOptions(data) });
   if (source.numRows >= train.batchSize) return source;
   await source.close();
   throw new ConfigError(

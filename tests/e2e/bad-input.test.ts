@@ -138,6 +138,18 @@ describe('a configuration', () => {
   });
 });
 
+describe('a run that is refused', () => {
+  it.each([
+    ['its device', set('engine.device=cuda'), 1, /device: cuda was asked for, but/],
+    ['its library', set('engine.libtensorflow=/nowhere'), 1, /\/nowhere/],
+    ['where it is to go on', ['--resume', '/nowhere'], 2, /--resume \/nowhere: there is no such checkpoint/],
+  ])('for %s leaves no folder', async (_, args, code, expected) => {
+    const beside = join(root, 'refused');
+    expectRefusal(await train(...set(`run.dir=${beside}`, 'run.name=sweep/one'), ...args), code, expected);
+    expect(existsSync(beside)).toBe(false);
+  });
+});
+
 describe('a data set', () => {
   it('without the column of a caption kind, after which the mended run may take the same name', async () => {
     const path = await dataSet('no-ssc', ['key', 'image', 'alt'], rows);
@@ -296,6 +308,36 @@ describe('a run', () => {
       expect(await loggedRows(runDir('all-cut'))).toEqual(await loggedRows(good()));
     });
 
+    it('whose state was edited: one line with the file, the field and what to do', async () => {
+      const again = await copyOf('edited');
+      const path = join(checkpointOf(runDir('edited'), 6), 'state.json');
+      const state = JSON.parse(await readFile(path, 'utf8')) as { model: object };
+      await writeFile(path, JSON.stringify({ ...state, step: 'six', seed: null }));
+      const result = await train(...again);
+      expect(result.code, result.stderr).toBe(0);
+      expect(result.stderr).toMatch(
+        /step-00000006.state\.json is damaged: step: expected number, received string\. Put .* Trying the checkpoint before/,
+      );
+      await expectGood('edited');
+      await writeFile(path, JSON.stringify({ ...state, model: { ...state.model, config: {} } }));
+      const evaluated = await capstan('eval', 'retrieval', '--run', runDir('edited'));
+      expectRefusal(evaluated, 1, /step-00000006.state\.json is damaged: model\.config: /);
+    });
+
+    it('of a finished run whose configuration and logs are gone, which it says', async () => {
+      const again = await copyOf('bare-run');
+      for (const name of ['config.yaml', 'metrics.jsonl']) await rm(join(runDir('bare-run'), name));
+      const result = await train(...again);
+      expect(result.code, result.stderr).toBe(0);
+      expect(result.stderr).toMatch(/Warning: .*bare-run.config\.yaml is gone.*--resume .*step-00000006/);
+      expect(result.stderr).toMatch(
+        /Warning: metrics\.jsonl is gone from .*bare-run: .*up to step 6 is lost/,
+      );
+      expect(result.stderr).not.toContain('eval.jsonl');
+      const quiet = await train(...again);
+      expect(quiet.stderr).not.toContain('Warning');
+    });
+
     it('beside damaged metrics', async () => {
       const again = await copyOf('metrics');
       await writeFile(join(runDir('metrics'), 'metrics.jsonl'), 'no row\n{"step":2}\n');
@@ -330,7 +372,7 @@ describe('a run', () => {
   describe('whose disk', () => {
     it('cannot be written', async () => {
       const result = await train(...set(`run.dir=${config}`));
-      expectRefusal(result, 2, /Cannot write into the run's folder .*tiny\.yaml.tiny: .*run\.dir/);
+      expectRefusal(result, 1, /Cannot write into the run's folder .*tiny\.yaml.tiny: .*run\.dir/);
     });
 
     it('fills up while a checkpoint is written: the one before stays, and the run goes on from it', async () => {

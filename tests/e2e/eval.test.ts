@@ -96,7 +96,7 @@ describe('capstan eval zero-shot', () => {
   it('takes an earlier checkpoint, coarse classes and another split', async () => {
     const args = ['--run', run, '--checkpoint', '2', '--classes', 'subgroup', '--split', 'val'];
     expect(await capstan('eval', 'zero-shot', ...args)).toMatchObject({ code: 0 });
-    const file = join(run, 'eval', 'zero-shot-subgroup-val.json');
+    const file = join(run, 'eval', 'zero-shot-subgroup-val-step-00000002.json');
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
       step: 2,
       classes: 'subgroup',

@@ -126,9 +126,8 @@ describe('a run that is cut off again and again', () => {
     const { code, stdout, stderr } = await run.finished;
     expect(code, stderr).toBe(exitCode);
     expect(stderr).toContain(`${signal}: finishing the step, then saving`);
-    const stopped = /Stopped after step (\d+); saved (.+step-\d+)\. Go on with: (capstan train .+)\n/.exec(
-      stdout,
-    );
+    const stopped =
+      /Stopped after step (\d+); saved (.+step-\d+)\. Go on with: (npx capstan train .+)\n/.exec(stdout);
     expect(stopped, stdout).not.toBeNull();
     const [, at, saved, again] = stopped as RegExpExecArray;
     expect(saved).toBe(checkpointOf(runDir(name), Number(at)));

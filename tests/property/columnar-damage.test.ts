@@ -10,7 +10,8 @@ import { openArrowShard } from '../../src/data/sources/arrow.js';
 import { BlockCache } from '../../src/data/sources/block-cache.js';
 import { openParquetShard } from '../../src/data/sources/parquet.js';
 import { DataError } from '../../src/errors.js';
-import { damaged, dice, MemoryFile } from '../support/damage.js';
+import { damaged, dice } from '../support/damage.js';
+import { MemoryFile } from '../support/memory-file.js';
 
 const folder = fileURLToPath(new URL('../golden/data/columnar/', import.meta.url));
 const files = readdirSync(folder)

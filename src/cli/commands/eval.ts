@@ -1,9 +1,10 @@
 /** `capstan eval zero-shot|retrieval`: measures a run's checkpoint. */
-import { writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EvalOutcome } from '../../eval/index.js';
+import { replaceFile, requireReplaceable } from '../../replace-file.js';
 import type { RunEvaluation } from '../evaluate-run.js';
 import { formatTable } from '../format-table.js';
+import { share } from '../numbers.js';
 import { print, printError } from '../printer.js';
 
 interface EvalFlags {
@@ -12,6 +13,7 @@ interface EvalFlags {
   readonly data?: string;
   readonly split: string;
   readonly device?: 'auto' | 'cpu' | 'cuda';
+  readonly maxSkipRatio?: number;
   readonly json?: string;
 }
 
@@ -45,6 +47,11 @@ function withCommonOptions(command: Command): Command {
         'cuda',
       ]),
     )
+    .option(
+      '--max-skip-ratio <share>',
+      "largest share of the images that may be broken and left out (default: the run's data.maxSkipRatio)",
+      share,
+    )
     .option('--json <file>', 'write the result here too');
 }
 
@@ -75,19 +82,23 @@ async function evaluate(
 ): Promise<void> {
   const { RunEvaluation } = await import('../evaluate-run.js');
   const { writeEvalPage } = await import('../../report/index.js');
-  const { run, checkpoint, data, split, device, json } = flags;
+  const { run, checkpoint, data, split, device, maxSkipRatio, json } = flags;
+  // It may take hours: that its result has no place is to be known before.
+  if (json !== undefined) await requireReplaceable(json);
   const evaluation = await RunEvaluation.open(run, {
     checkpoint,
     split,
     warn: printError,
     ...(data === undefined ? {} : { data }),
     ...(device === undefined ? {} : { device }),
+    ...(maxSkipRatio === undefined ? {} : { maxSkipRatio }),
   });
   try {
     const outcome = await measure(evaluation);
     print(formatOutcome(outcome));
-    if (json !== undefined) await writeFile(json, `${JSON.stringify(outcome.json, null, 2)}\n`);
+    if (outcome.notes.length > 0) print(`\n${outcome.notes.join('\n')}`);
     print(`\n${outcome.path}\n${await writeEvalPage(run, outcome.path)}`);
+    if (json !== undefined) await replaceFile(json, `${JSON.stringify(outcome.json, null, 2)}\n`);
   } finally {
     evaluation.dispose();
   }

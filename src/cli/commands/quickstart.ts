@@ -25,6 +25,8 @@ export function registerQuickstart(program: Command): void {
     .action(async ({ seeds, data, out }: QuickstartFlags) => {
       const { formatSummary, runQuickstart } = await import('../quickstart/quickstart.js');
       const { QuickstartStopped, quickstartWork } = await import('../quickstart/work.js');
+      const { checkReplaceable } = await import('../../data/datasets/publish.js');
+      await checkReplaceable(data, '--data'); // before the engine is fetched
       const signals = abortOnSignals();
       try {
         const work = quickstartWork({

@@ -29,7 +29,7 @@ export function registerTrain(program: Command): void {
       const config = await loadConfig(path, flags.set);
       if (flags.dryRun) {
         const { describeRun } = await import('../describe-run.js');
-        print(await describeRun(config));
+        print(await describeRun(config, printError));
         return;
       }
       const { train } = await import('../../train/run.js');
@@ -38,12 +38,14 @@ export function registerTrain(program: Command): void {
       try {
         const result = await train(config, {
           resume: flags.resume,
-          evaluators: () => inLoopEvaluators(config),
+          evaluators: () => inLoopEvaluators(config, printError),
           inform: printError,
           progress: process.stderr,
           signal: signals.signal,
         });
-        for (const [name, value] of Object.entries(result.evaluation)) print(`${name}  ${value.toFixed(4)}`);
+        for (const [name, value] of Object.entries(result.evaluation)) {
+          print(`${name}  ${name.endsWith('/skipped') ? value : value.toFixed(4)}`);
+        }
         if (result.skipped > 0) {
           print(
             `${result.skipped.toLocaleString('en-US')} broken samples were passed over: see 'skipped' in ` +
@@ -57,7 +59,7 @@ export function registerTrain(program: Command): void {
           return;
         }
         const saved = result.checkpoint === undefined ? 'nothing new to save' : `saved ${result.checkpoint}`;
-        const again = ['capstan', 'train', path, ...flags.set.flatMap((text) => ['--set', text])];
+        const again = ['npx', 'capstan', 'train', path, ...flags.set.flatMap((text) => ['--set', text])];
         print(
           `Stopped after step ${result.step}; ${saved}. ` +
             `Go on with: ${[...again, '--resume', 'auto'].map(quoted).join(' ')}`,

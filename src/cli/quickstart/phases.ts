@@ -2,9 +2,11 @@
  * The quickstart's phases with their durations, kept in a file, so that a run that was interrupted or is
  * repeated reports the time that each phase took when its work was done.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { makeDirectories } from '../../directories.js';
+import { replaceFile } from '../../replace-file.js';
 
 const recorded = z.record(z.string(), z.number());
 
@@ -58,9 +60,7 @@ export class PhaseClock {
   }
 
   async #save(): Promise<void> {
-    await mkdir(dirname(this.#path), { recursive: true });
-    const part = `${this.#path}.${process.pid}.part`;
-    await writeFile(part, `${JSON.stringify(Object.fromEntries(this.#seconds), null, 2)}\n`);
-    await rename(part, this.#path);
+    await makeDirectories(dirname(this.#path));
+    await replaceFile(this.#path, `${JSON.stringify(Object.fromEntries(this.#seconds), null, 2)}\n`);
   }
 }

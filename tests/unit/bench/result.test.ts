@@ -7,7 +7,7 @@ import {
   isMet,
   summarize,
 } from '../../../bench/lib/result.js';
-import { median, spreadOf } from '../../../bench/lib/statistics.js';
+import { spreadOf } from '../../../bench/lib/statistics.js';
 
 const at = (name: string, ratio: number, target?: number): Case => ({
   name,
@@ -19,12 +19,6 @@ const at = (name: string, ratio: number, target?: number): Case => ({
 });
 
 describe('statistics', () => {
-  it('take the middle, or the mean of the two middle ones, whatever the order', () => {
-    expect(median([9, 1, 5])).toBe(5);
-    expect(median([4, 1, 2, 100])).toBe(3);
-    expect(() => median([])).toThrow(RangeError);
-  });
-
   it('keep the extremes and the count', () => {
     expect(spreadOf([3, 1, 2])).toEqual({ median: 2, min: 1, max: 3, repeats: 3 });
   });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -13,6 +13,7 @@ afterAll(() => rmSync(dir, { recursive: true }));
 function capstan(args: string[], env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/cli/main.js', ...args], {
     encoding: 'utf8',
+    timeout: 30_000,
     env: { ...process.env, ...env },
   });
   return { status, stdout, stderr };
@@ -60,7 +61,64 @@ describe('capstan', () => {
   it('knows a misspelt command', () => {
     const { status, stderr } = capstan(['trian']);
     expect(stderr).toContain('Did you mean train?');
-    expect(status).toBe(1);
+    expect(status).toBe(2);
+  });
+
+  it.each([
+    ['an unknown option', ['report', '--frobnicate'], "unknown option '--frobnicate'"],
+    ['an option without its value', ['train', 'x.yaml', '--set'], "'--set <path=value>' argument missing"],
+    ['a missing argument', ['train'], "missing required argument 'config'"],
+    ['too many arguments', ['doctor', 'now'], 'too many arguments'],
+    ['a missing option', ['eval', 'retrieval'], "required option '--run <dir>' not specified"],
+    ['a value that is no number', ['data', 'build', 'emoji', '--limit', 'x'], "'--limit <concepts>'"],
+    ['a value out of range', ['data', 'build', 'emoji', '--limit', '0'], '--limit is 0'],
+    ['a value that is no choice', ['doctor', '--device', 'tpu'], 'Allowed choices are auto, cpu, cuda'],
+    ['no subcommand', ['data'], 'Usage: capstan data'],
+    [
+      'an empty value',
+      ['train', 'configs/quickstart.yaml', '--set', 'train='],
+      '--set train=: there is no value',
+    ],
+  ])('ends with 2 for %s, and says so once', (_what, args, said) => {
+    const { status, stdout, stderr } = capstan(args);
+    expect(stderr.split(said)).toHaveLength(2);
+    expect(stdout).toBe('');
+    expect(status).toBe(2);
+  });
+
+  it.each([[['--help']], [['--version']], [['data', 'build', '--help']], [['help', 'eval']]])(
+    'ends with 0 after %s',
+    (args) => {
+      const { status, stdout, stderr } = capstan(args);
+      expect(stdout).toMatch(/^(Usage: capstan|\d+\.\d+\.\d+)/);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    },
+  );
+
+  it('names the option that gave a folder which is no data set', () => {
+    const taken = join(dir, 'taken');
+    mkdirSync(taken);
+    writeFileSync(join(taken, 'thesis.txt'), '');
+    const quickstart = capstan(['quickstart', '--data', taken, '--out', join(dir, 'runs')]);
+    expect(quickstart.stderr).toMatch(/taken: exists and is not a data set .* Choose another --data\.$/m);
+    expect(quickstart.status).toBe(2);
+    expect(existsSync(join(dir, 'runs'))).toBe(false);
+    const build = capstan(['data', 'build', 'emoji', '--limit', '1', '--out', taken]);
+    expect(build.stderr).toMatch(/taken: exists and is not a data set .* Choose another --out\.$/m);
+    expect(build.status).toBe(2);
+  });
+
+  it.runIf(process.platform === 'linux')('refuses a place where nothing can be made, and ends', () => {
+    for (const args of [
+      ['data', 'build', 'emoji', '--limit', '1', '--out', '/proc/capstan/data'],
+      ['quickstart', '--data', join(dir, 'none'), '--out', '/proc/capstan/runs'],
+    ]) {
+      const { status, stderr } = capstan(args);
+      expect(stderr).toContain(
+        "no directory can be made in /proc, mkdir '/proc/capstan'. Make the directory, or",
+      );
+      expect(status).toBe(1);
+    }
   });
 });
 

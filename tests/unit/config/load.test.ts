@@ -44,6 +44,8 @@ describe('loadConfig', () => {
         path: 'data/emoji',
         split: 'train',
         format: 'auto',
+        schema: 'auto',
+        images: null,
         captions: { alt: 0.5, ssc: 0.5 },
         cropScale: [0.9, 1],
         workers: 'auto',
@@ -176,6 +178,24 @@ eval:
     );
   });
 
+  it('takes a schema by name and a map of columns onto those that are known', async () => {
+    const path = write('a.yaml', minimal);
+    const columns = '{key: id, alt: "turns[1].value", ssc: [a, b], dsc: null}';
+    expect((await loadConfig(path, ['data.schema=coyo-hd', `data.columns=${columns}`])).data).toMatchObject({
+      schema: 'coyo-hd',
+      columns: { key: 'id', alt: 'turns[1].value', ssc: ['a', 'b'], dsc: null },
+    });
+    expect((await problems(path, ['data.schema=coyo-hq']))[1]).toMatch(
+      / or "custom"; did you mean 'coyo-hd'\?/,
+    );
+    expect(await problems(path, ['data.columns={caption: a}'])).toContain(
+      '  --set: data.columns.caption is not a known key (its value: "a"); did you mean \'captions\'?',
+    );
+    expect(await problems(path, ['data.columns={alt: 3}'])).toContain(
+      '  --set: data.columns.alt is 3; it must be a column, a list of columns, or null for none',
+    );
+  });
+
   it.each([
     ['[1, 0.5]', '  --set: data.cropScale is [1,0.5]; it must rise: the least share comes first'],
     ['[0, 1]', '  --set: data.cropScale[0] is 0; it must be over 0'],
@@ -184,6 +204,15 @@ eval:
   ])('refuses %s as the share of a crop', async (value, problem) => {
     expect(await problems(write('a.yaml', minimal), [`data.cropScale=${value}`])).toContain(problem);
   });
+
+  it.each(['train=', 'train= ', 'train=# nothing', 'run.name='])(
+    'says of --set %s that it has no value',
+    async (set) => {
+      expect(await problems(write('a.yaml', minimal), [set])).toEqual([
+        `--set ${set}: there is no value after the '='. Write path=value, such as train.lr=1e-3; an empty text is ''.`,
+      ]);
+    },
+  );
 
   it('refuses a best checkpoint by a figure that nothing computes', async () => {
     const path = write('a.yaml', minimal);

@@ -51,6 +51,18 @@ async function all(loader: Loader): Promise<Batch[]> {
 const spoil = (broken: readonly number[], how: Row): Row[] =>
   rows.map((row, i) => (broken.includes(i) ? { ...row, ...how } : row));
 
+describe('keys', () => {
+  it('that another sample has are told in the first epoch, once each', async () => {
+    const told: string[] = [];
+    const twins = rows.slice(0, 24).map((row, i) => (i >= 20 ? { ...row, key: 'k3' } : row));
+    const onRepeatedKey = (key: string): unknown => told.push(key);
+    await all(await open({ source: new MemorySource(twins), epochs: 2, onRepeatedKey }));
+    expect(told).toEqual(['k3', 'k3', 'k3', 'k3']);
+    await all(await open({ source: new MemorySource(rows.slice(0, 24)), epochs: 2, onRepeatedKey }));
+    expect(told).toHaveLength(4);
+  });
+});
+
 describe('batches', () => {
   it('hold images, tokens and captions that belong together', async () => {
     const loader = await open({ transform: 'eval', shuffle: false });
@@ -146,6 +158,12 @@ describe('samples that cannot be used', () => {
 
   it.each([
     ['It has no image.', 'k7', { image: null }],
+    ['It has no image.', 'k7', { image: new Uint8Array(0) }],
+    [
+      'Its image is of type string ("photos/1.png"); expected bytes: the content of an image file, or its path with data.images.',
+      'k7',
+      { image: 'photos/1.png' },
+    ],
     ['It has no key.', 'row 7', { key: null }],
   ])('are counted by reason: %s', async (reason, key, how) => {
     const loader = await open({ source: new MemorySource(spoil([7], how)), batchSize: 150 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -40,6 +40,39 @@ describe('examine', () => {
     const report = await examine({ libtensorflow: join(root, 'none') });
     expect(report.usable).toBe(false);
     expect(report.problems.map(({ what }) => what).join('\n')).toMatch(/libtensorflow is .*none, where/);
+  });
+
+  it.runIf(process.platform === 'linux' && process.arch === 'x64')(
+    'tells a damaged library from one that is absent',
+    async () => {
+      const directory = join(root, 'cache', 'assets', 'tensorflow-cpu-2.21.0-linux-x64');
+      const library = 'tensorflow/libtensorflow_cc.so.2';
+      mkdirSync(join(directory, 'tensorflow'), { recursive: true });
+      writeFileSync(join(directory, library), 'cut');
+      writeFileSync(join(directory, 'capstan-files.json'), JSON.stringify({ [library]: 853 }));
+      const { problems } = await examine({ device: 'cpu' });
+      expect(problems.map(({ what }) => what)).toContain(
+        `TensorFlow 2.21.0 for CPU in the cache is damaged: ${join(directory, library)} has 3 bytes, expected 853.`,
+      );
+    },
+  );
+
+  it('sends nobody to the doctor, who is here already', async () => {
+    const broken = join(root, 'broken');
+    mkdirSync(broken);
+    const ending = process.platform === 'darwin' ? '.2.dylib' : '.so.2';
+    for (const name of ['cc', 'framework']) {
+      writeFileSync(join(broken, `libtensorflow_${name}${ending}`), 'no library');
+    }
+    for (const options of [{}, { libtensorflow: broken }]) {
+      const { problems, usable } = await examine({ device: 'cpu', ...options });
+      expect(usable).toBe(false);
+      expect(problems.map(({ what, cure }) => what + cure).join('\n')).not.toMatch(/capstan doctor/);
+    }
+    const { problems } = await examine({ device: 'cpu', libtensorflow: broken });
+    expect(problems.map(({ what }) => what).join('\n')).toMatch(
+      /Cannot load .*libtensorflow_framework.*\.$/m,
+    );
   });
 
   it('reports a cache that cannot be made', async () => {

@@ -10,7 +10,8 @@ import { evaluateZeroShot } from '../../../src/eval/zero-shot.js';
 import { renderReport } from '../../../src/report/report.js';
 import { readRun } from '../../../src/report/run-files.js';
 
-const context = { step: 30, checkpoint: 'latest', data: 'data/emoji', split: 'test' };
+const context = { step: 30, checkpoint: 'latest', data: 'data/emoji', dataFingerprint: 'f0', split: 'test' };
+const skips = { count: 1, first: () => [{ key: 'noto/owl', reason: 'It has no image.' }] };
 const keys = ['noto/cat 1', 'noto/dog 2'];
 const axes = new Float32Array([1, 0, 0, 1]);
 
@@ -31,13 +32,14 @@ describe('evaluation files', () => {
   it('hold scores and examples that a report can read, with pictures beside them', async () => {
     const classNames = ['cat', 'dog'];
     const labels = ['cat', 'cat'];
-    const result = evaluateZeroShot({
+    const scores = evaluateZeroShot({
       imageEmbeddings: axes,
       classEmbeddings: axes,
       embedDim: 2,
       labels: [0, 0],
       classNames,
     });
+    const result = { ...scores, imageIndices: [0, 1] };
     const task = {
       keys,
       labels,
@@ -46,7 +48,7 @@ describe('evaluation files', () => {
       readPixels: () => Promise.resolve(new Uint8Array()),
       tokenize: () => new Int32Array(),
     };
-    const zeroShot = zeroShotFile(context, 'label', 'emoji', task, result, pictures());
+    const zeroShot = zeroShotFile(context, 'label', 'emoji', task, result, skips, pictures());
     const path = await writeEvalFile(join(dir, 'eval'), 'zero-shot-label-test', zeroShot, pictures());
     expect(path).toBe(join(dir, 'eval', 'zero-shot-label-test.json'));
 
@@ -66,13 +68,14 @@ describe('evaluation files', () => {
         numImages: 2,
       }),
     };
-    const retrieval = retrievalFile(context, 2, [gallery], pictures());
+    const retrieval = retrievalFile(context, 2, [gallery], skips, pictures());
     await writeEvalFile(join(dir, 'eval'), 'retrieval-test', retrieval, pictures());
 
     const run = await readRun(dir);
     expect(run.zeroShot[0]).toMatchObject({
       classes: 'label',
       step: 30,
+      numSkipped: 1,
       metrics: { top1: 0.5, numClasses: 2 },
       confusions: [{ actual: 'cat', predicted: 'dog', count: 1, share: 0.5 }],
     });
@@ -104,6 +107,9 @@ describe('evaluation files', () => {
       ).metadata();
       expect([width, height, hasAlpha]).toEqual([168, 168, false]);
     }
-    expect(await renderReport([run])).toContain('data:image/webp;base64,');
+    const html = await renderReport([run]);
+    expect(html).toContain('data:image/webp;base64,');
+    expect(html).toContain('2 images (1 broken left out)');
+    expect(html).toContain('2 images, 1 of the split broken');
   });
 });

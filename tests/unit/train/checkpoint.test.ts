@@ -74,6 +74,24 @@ describe('checkpoints', () => {
     await expect(loadCheckpoint(directory)).rejects.toThrow(/lacks model.safetensors/);
   });
 
+  it('whose state has a wrong field: one line with the file, the field and what to do', async () => {
+    const directory = await saveCheckpoint(root, state(5), tensors(5));
+    const path = join(directory, 'state.json');
+    const whole = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+    const { step: _, ...without } = whole;
+    const wrong = async (json: unknown, part: string): Promise<void> => {
+      await writeFile(path, JSON.stringify(json));
+      const error = await loadCheckpoint(directory).catch((thrown: unknown) => thrown as Error);
+      expect(error).toBeInstanceOf(CheckpointError);
+      expect((error as Error).message).toBe(
+        `${path} is damaged: ${part}. Put the file back from a copy, or take another checkpoint.`,
+      );
+    };
+    await wrong({ ...without, seed: 'x' }, 'step: expected number, received undefined');
+    await wrong({ ...whole, loader: { epoch: -1 } }, 'loader.epoch: Too small: expected number to be >=0');
+    await wrong([], 'all of it: expected object, received array');
+  });
+
   it('without a readable state are refused', async () => {
     const directory = await saveCheckpoint(root, state(5), tensors(5));
     await appendFile(join(directory, 'state.json'), '}');

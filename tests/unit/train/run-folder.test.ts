@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EngineInfo } from '../../../src/engine/index.js';
-import { ConfigError } from '../../../src/errors.js';
+import { CheckpointError, ConfigError } from '../../../src/errors.js';
 import { claimRunFolder, type RunPaths, runPaths, writeVersions } from '../../../src/train/run-folder.js';
 
 let paths: RunPaths;
@@ -44,10 +44,27 @@ describe('claimRunFolder', () => {
     await (await claimRunFolder(paths, false))();
   });
 
+  it('removes what it made if nothing was put there, and only that', async () => {
+    await (await claimRunFolder(paths, false))();
+    expect(await readdir(root)).toEqual([]);
+    await mkdir(join(root, 'sweeps'));
+    await (await claimRunFolder(paths, false))();
+    expect(await readdir(root)).toEqual(['sweeps']);
+    expect(await readdir(join(root, 'sweeps'))).toEqual([]);
+    const release = await claimRunFolder(paths, false);
+    await writeFile(paths.config, 'task: clip\n');
+    await release();
+    expect(await readdir(paths.directory)).toEqual(['config.yaml']);
+    const empty = runPaths(join(root, 'sweeps', 'b'));
+    await mkdir(empty.directory);
+    await (await claimRunFolder(empty, false))();
+    expect(await readdir(empty.directory)).toEqual([]);
+  });
+
   it('says so when the folder cannot be written', async () => {
     await writeFile(join(root, 'sweeps'), '');
     const error = claimRunFolder(paths, false);
-    await expect(error).rejects.toThrow(ConfigError);
+    await expect(error).rejects.toThrow(CheckpointError);
     await expect(error).rejects.toThrow(/Cannot write into the run's folder .*sweeps.a: .*run\.dir/);
   });
 

@@ -5,7 +5,6 @@ import { ConfigError } from '../../../errors.js';
 import { type Row, splits } from '../../schema.js';
 import { writeArrow, writeParquet } from '../../sources/writers.js';
 import { MANIFEST_NAME, type Manifest, type ManifestShard } from '../manifest.js';
-import type { ShardFormat } from '../open.js';
 import { describeFile, replaceDirectory, writeJson } from '../publish.js';
 import { type Concept, loadConcepts, readPackage } from './concepts.js';
 import { emojiColumns, makeRow, type Picture } from './rows.js';
@@ -26,7 +25,7 @@ export interface BuildEmojiOptions {
    * a drawing on one ground only remembers the ground. Validation and test drawings have one picture each.
    */
   readonly renderings?: number;
-  readonly format?: ShardFormat | 'both';
+  readonly format?: ManifestShard['format'] | 'both';
   /** Pictures rendered at a time. Default: the number of cores. */
   readonly workers?: number;
   readonly onProgress?: (done: number, total: number) => void;
@@ -62,7 +61,7 @@ export async function buildEmoji(options: BuildEmojiOptions = {}): Promise<Manif
   const concepts = spread(all, options.limit ?? all.length);
   const art = styles.map((style) => loadStyle(style, all));
   const pictures = art.flatMap((of) => picturesOf(of, concepts, renderings));
-  const formats: readonly ShardFormat[] = format === 'both' ? ['arrow', 'parquet'] : [format];
+  const formats: readonly ManifestShard['format'][] = format === 'both' ? ['arrow', 'parquet'] : [format];
   const altKinds: Record<string, number> = {};
   const shards: ManifestShard[] = [];
   let done = 0;
@@ -160,7 +159,7 @@ function versions(): Record<string, string> {
   const { version, dependencies } = readPackage<{ version: string; dependencies: Record<string, string> }>(
     '../../../../package.json',
   );
-  const used = ['emojibase-data', 'sharp', 'apache-arrow', 'parquetjs-lite'];
+  const used = ['emojibase-data', 'sharp', 'apache-arrow', 'hyparquet-writer'];
   return {
     capstan: version,
     ...Object.fromEntries(used.map((name) => [name, dependencies[name] ?? 'unknown'])),

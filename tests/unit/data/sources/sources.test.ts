@@ -229,9 +229,9 @@ describe('nested values', () => {
 describe('openSource', () => {
   it('says what is wrong with the path', async () => {
     await expect(openSource(at('nowhere'))).rejects.toThrow(/there is no such data set\. Build/);
-    await writeFile(at('table.csv'), 'a,b');
-    await expect(openSource(at('table.csv'))).rejects.toThrow(
-      /no known ending; expected \.arrow or \.parquet/,
+    await writeFile(at('table.xls'), 'a,b');
+    await expect(openSource(at('table.xls'))).rejects.toThrow(
+      /no known ending; expected one of \.arrow, \.parquet, \.tar/,
     );
     await mkdir(at('empty'));
     await expect(openSource(at('empty'))).rejects.toThrow(/holds no shards/);

@@ -1,0 +1,87 @@
+/** Formats of shards and what the names of files say of them. */
+import { basename } from 'node:path';
+import type { ShardFormat } from '../schema.js';
+import { openArrowShard } from '../sources/arrow.js';
+import type { BlockCache } from '../sources/block-cache.js';
+import { openCsvShard } from '../sources/csv.js';
+import { openUnpacked } from '../sources/gunzip.js';
+import { openJsonShard } from '../sources/json.js';
+import { openParquetShard } from '../sources/parquet.js';
+import type { Shard } from '../sources/source.js';
+import { openWebDatasetShard } from '../sources/webdataset.js';
+import type { StoredFile } from '../storage/stored-file.js';
+
+const ENDINGS: ReadonlyMap<string, ShardFormat> = new Map([
+  ['.arrow', 'arrow'],
+  ['.parquet', 'parquet'],
+  ['.tar', 'webdataset'],
+  ['.tgz', 'webdataset'],
+  ['.json', 'json'],
+  ['.jsonl', 'jsonl'],
+  ['.jsonlines', 'jsonl'],
+  ['.ndjson', 'jsonl'],
+  ['.csv', 'csv'],
+  ['.tsv', 'csv'],
+]);
+
+/** What may be compressed as a whole; Arrow and Parquet compress within. */
+const PACKED: ReadonlySet<ShardFormat> = new Set(['webdataset', 'json', 'jsonl', 'csv']);
+
+/** The endings of shards' names, for messages. */
+export const shardEndings = `${[...ENDINGS.keys()].join(', ')}, and those of text and tar with .gz`;
+
+/** What Hugging Face and img2dataset put beside the shards, which is no data. */
+const NO_DATA = /^(?:dataset|dataset_infos?|dataset_dict|state|.*_stats)\.json$/;
+
+interface Ending {
+  readonly text: string;
+  readonly format: ShardFormat;
+  readonly isPacked: boolean;
+}
+
+function endingOf(path: string): Ending | undefined {
+  const found = /(\.[^.]+?)(\.gz)?$/i.exec(basename(path));
+  const [text = '', first = '', gz] = found ?? [];
+  const format = ENDINGS.get(first.toLowerCase());
+  if (format === undefined || (gz !== undefined && !PACKED.has(format))) return undefined;
+  return { text, format, isPacked: gz !== undefined || first.toLowerCase() === '.tgz' };
+}
+
+/** The format that a file's name tells; undefined if it is no shard's. */
+export function formatOf(path: string): ShardFormat | undefined {
+  return endingOf(path)?.format;
+}
+
+/** Whether a file in a directory of shards is one, by its name. */
+export function isShardName(name: string): boolean {
+  return formatOf(name) !== undefined && !NO_DATA.test(name) && !name.startsWith('.');
+}
+
+/** What a shard's name says of its split: `train` of `train-00000.arrow`, and of `train.jsonl.gz`. */
+export function splitOf(path: string): string {
+  return basename(path, endingOf(path)?.text ?? '').split('-')[0] as string;
+}
+
+/**
+ * Opens a shard in the format that its name tells; `file.path` has one.
+ *
+ * @throws DataError if the file is damaged or of another format.
+ */
+export async function openShard(file: StoredFile, format: ShardFormat, cache: BlockCache): Promise<Shard> {
+  const { size } = file;
+  const { text, isPacked } = endingOf(file.path) as Ending;
+  switch (format) {
+    case 'arrow':
+      return openArrowShard(file, cache);
+    case 'parquet':
+      return openParquetShard(file, cache);
+    case 'webdataset':
+      return openWebDatasetShard(isPacked ? await openUnpacked(file) : file, cache, size);
+    case 'csv': {
+      const delimiter = /^\.tsv/i.test(text) ? '\t' : ',';
+      return openCsvShard(isPacked ? await openUnpacked(file) : file, cache, delimiter, size);
+    }
+    default:
+      return openJsonShard(isPacked ? await openUnpacked(file) : file, cache, format, size);
+  }
+}
