@@ -6,8 +6,14 @@ module.exports = {
     only(
       'engine-owns-tensorflow',
       { pathNot: '^src/engine/' },
-      { path: 'node_modules/(@tensorflow|koffi)' },
-      'Only src/engine knows TensorFlow and koffi.',
+      { path: 'node_modules/@tensorflow' },
+      'Only src/engine knows TensorFlow.',
+    ),
+    only(
+      'koffi-set-up-once',
+      { pathNot: '^src/(koffi|engine/native)[.]ts$' },
+      { path: 'node_modules/koffi' },
+      'koffi is set up in src/koffi.ts and taken from there; the engine also names its types.',
     ),
     only(
       'config-is-low',

@@ -91,6 +91,8 @@ async function answer(name: RequestName, args: unknown): Promise<unknown> {
     }
     case 'memory':
       return readMemory();
+    default:
+      throw new Error(`this worker trains, and does not ${name}`);
   }
 }
 

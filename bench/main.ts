@@ -2,13 +2,15 @@
 import { Command } from 'commander';
 import { CapstanError } from '../src/errors.js';
 import { registerClipStep } from './clip-step.js';
+import { registerLoader } from './loader.js';
 import { registerLossCurve } from './loss-curve.js';
 import { registerStepsMemory } from './steps-memory.js';
 
 const program = new Command('npm run bench --')
   .description('Measures capstan beside its peers. Without a name, lists the benches.')
   .helpCommand(false);
-for (const register of [registerClipStep, registerLossCurve, registerStepsMemory]) register(program);
+for (const register of [registerClipStep, registerLoader, registerLossCurve, registerStepsMemory])
+  register(program);
 
 try {
   if (process.argv.length > 2) await program.parseAsync();

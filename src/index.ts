@@ -8,21 +8,37 @@
 export { dumpConfig, loadConfig } from './config/load.js';
 export { type TrainConfig, trainConfigSchema } from './config/schema.js';
 // Data
+export type { CaptionOptions, ConcatOptions, Mixing } from './data/caption-plan.js';
 export { type BuildEmojiOptions, buildEmoji } from './data/datasets/emoji/build.js';
 export { type Classes, emojiClasses } from './data/datasets/emoji-classes.js';
 export { type OpenOptions, openSource } from './data/datasets/open.js';
+export { type BuildOpenclipartOptions, buildOpenclipart } from './data/datasets/openclipart/build.js';
+export { type BuildScenesOptions, buildScenes } from './data/datasets/scenes/build.js';
 export { evalTransform, trainTransform } from './data/image/transforms.js';
 export {
   type Batch,
   createLoader,
   type Loader,
   type LoaderOptions,
+  type LoaderSource,
   type LoaderState,
   type MixStats,
   type MixSummary,
+  type OrderOptions,
+  type PlannedBatch,
+  planBatches,
+  type SavedLoaderState,
   type Skip,
 } from './data/loader.js';
-export type { CaptionMix } from './data/mixing.js';
+export type { MixPoint, MixScheduleOptions } from './data/mix-schedule.js';
+export type { CaptionLabel, CaptionMix, MissingCaption } from './data/mixing.js';
+export {
+  type Exchange,
+  type FailedSlot,
+  localRanks,
+  type Ranks,
+  type SlotReport,
+} from './data/order/exchange.js';
 export {
   type CaptionKind,
   captionKinds,

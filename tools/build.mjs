@@ -1,8 +1,8 @@
-// Compiles src to dist and bench to dist-bench, incrementally; does nothing in an installed package,
+// Compiles src to dist, bench to dist-bench and assembly to WebAssembly in both, incrementally; does nothing in an installed package,
 // which ships dist and has no compiler. With --clean it begins from nothing, so that no file of a source that is
 // gone stays in dist: what is packed is made so.
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -14,4 +14,20 @@ if (process.argv.includes('--clean')) {
 for (const project of ['tsconfig.build.json', 'bench/tsconfig.json']) {
   const { status } = spawnSync(process.execPath, [tsc, '-p', `${root}${project}`], { stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
+}
+
+const assembly = `${root}assembly/resample.ts`;
+const wasm = 'data/image/resample.wasm';
+if (!isNewer(`${root}dist/${wasm}`, assembly)) {
+  const asc = `${root}node_modules/assemblyscript/bin/asc.js`;
+  const options = ['--enable', 'simd', '--runtime', 'stub', '-O3', '--converge', '--noAssert'];
+  const { status } = spawnSync(process.execPath, [asc, assembly, '-o', `${root}dist/${wasm}`, ...options], {
+    stdio: 'inherit',
+  });
+  if (status !== 0) process.exit(status ?? 1);
+}
+copyFileSync(`${root}dist/${wasm}`, `${root}dist-bench/src/${wasm}`);
+
+function isNewer(made, source) {
+  return existsSync(made) && statSync(made).mtimeMs > statSync(source).mtimeMs;
 }

@@ -1,5 +1,5 @@
 /** glibc's allocator as a process has it that does not ask for anything else. */
-import { koffi } from '../../src/engine/koffi.js';
+import { koffi } from '../../src/koffi.js';
 
 const M_TRIM_THRESHOLD = -1;
 const M_MMAP_THRESHOLD = -3;

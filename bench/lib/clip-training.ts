@@ -82,6 +82,8 @@ function readBatches({ config, batches }: TrainingSetup): (step: number) => Batc
     captions: perSample(''),
     numTokens: new Int32Array(batchSize),
     truncated: 0,
+    sources: perSample(0),
+    fallbacks: 0,
     skipped: [],
     noCaption: [],
     epoch: 0,

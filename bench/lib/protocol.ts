@@ -40,14 +40,34 @@ export interface TrainingSetup {
   readonly compileCache?: string;
 }
 
+/** A loader to be opened; both sides hand out batches of images of the training transform, with token ids. */
+export interface LoaderSetup {
+  /** What loads: capstan, open_clip's WebDataset pipeline, or Hugging Face datasets' streaming. */
+  readonly side: 'capstan' | 'open_clip' | 'datasets';
+  /** Holds the folders `tar`, `parquet` and `arrow`, with shards of the same samples. */
+  readonly folder: string;
+  readonly numSamples: number;
+  readonly imageSize: number;
+  readonly batchSize: number;
+  readonly workers: number;
+  readonly seed: number;
+}
+
 /** Requests by name, with what they reply. */
 export interface Requests {
   setup: { arguments: TrainingSetup; reply: { versions: Record<string, string> } };
-  /** Trains on; a step's time includes reading its loss. `processorMs` is of all threads together. */
+  /**
+   * Trains on, or takes batches; a step's time includes reading its loss, if it has one. `processorMs` is of all
+   * threads together.
+   */
   steps: {
     arguments: { count: number };
     reply: { stepMs: number[]; losses: number[]; processorMs: number };
   };
+  /** Opens a loader and takes the first batch. */
+  load: { arguments: LoaderSetup; reply: { versions: Record<string, string> } };
+  /** Decodes JPEGs of an opened loader's data, and does nothing else, for that long. */
+  decode: { arguments: { seconds: number }; reply: { images: number; processorMs: number } };
   /** The rate of a large product of square matrices in the set-up's precision. */
   matmul: { arguments: { size: number; repeats: number }; reply: { gflopsPerSecond: number } };
   memory: { arguments: Record<string, never>; reply: MemoryReply };

@@ -9,6 +9,8 @@ export interface Runs {
   /** Median milliseconds of a step in each round. */
   readonly roundMs: number[];
   readonly stepMs: number[];
+  /** Milliseconds that all its threads together worked for a step, in each round. */
+  readonly processorMs: number[];
   /** Share of the machine's cores that other processes used in each round: what the timings suffered from. */
   readonly othersShare: number[];
   /** Every step's loss, the untimed ones' too. */
@@ -29,7 +31,13 @@ export interface RaceOptions {
  * comes after a given other. Each turn begins with one untimed step, which fills the caches again.
  */
 export async function race(sides: readonly WorkerProcess[], options: RaceOptions): Promise<Runs[]> {
-  const runs: Runs[] = sides.map(() => ({ roundMs: [], stepMs: [], othersShare: [], losses: [] }));
+  const runs: Runs[] = sides.map(() => ({
+    roundMs: [],
+    stepMs: [],
+    processorMs: [],
+    othersShare: [],
+    losses: [],
+  }));
   for (const [i, side] of sides.entries()) {
     const { losses } = await side.request('steps', { count: options.warmup });
     runs[i]!.losses.push(...losses);
@@ -42,6 +50,7 @@ export async function race(sides: readonly WorkerProcess[], options: RaceOptions
       const othersMs = busyMs() - before.busyMs - processorMs;
       const wallMs = performance.now() - before.at;
       run.othersShare.push(Math.max(0, othersMs / (wallMs * availableParallelism())));
+      run.processorMs.push(processorMs / stepMs.length);
       const timed = stepMs.slice(1);
       run.stepMs.push(...timed);
       run.losses.push(...losses);

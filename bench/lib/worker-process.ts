@@ -6,13 +6,23 @@ import { REPLY, type RequestName, type Requests } from './protocol.js';
 const alive = new Set<ChildProcess>();
 // A stopped child would outlive a killed bench.
 process.on('exit', () => {
-  for (const child of alive) child.kill('SIGKILL');
+  for (const child of alive) signal(child, 'SIGKILL');
 });
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => process.exit(130));
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => process.exit(130));
 }
 
 const KEPT_STDERR = 8_000;
+
+/** Each worker leads a process group, so that its own workers stop and go on with it. */
+function signal({ pid }: ChildProcess, name: 'SIGCONT' | 'SIGSTOP' | 'SIGKILL'): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, name);
+  } catch {
+    // All of them have ended.
+  }
+}
 
 /**
  * A worker process. Between requests it is suspended (SIGSTOP), because the threads of a pool may spin
@@ -35,7 +45,11 @@ export class WorkerProcess {
     env: Readonly<Record<string, string>> = {},
   ) {
     const [program, ...args] = command;
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+    const child = spawn(program, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+      detached: true,
+    });
     this.#child = child;
     alive.add(child);
     createInterface({ input: child.stdout }).on('line', (line) => this.#receive(line));
@@ -66,19 +80,19 @@ export class WorkerProcess {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
       throw new Error(`${this.label} has ended\n${this.#errors}`);
     }
-    this.#child.kill('SIGCONT');
+    signal(this.#child, 'SIGCONT');
     const reply = new Promise<unknown>((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });
     this.#child.stdin?.write(`${JSON.stringify({ name, arguments: args })}\n`);
     const answer = await reply;
-    this.#child.kill('SIGSTOP');
+    signal(this.#child, 'SIGSTOP');
     return answer as Requests[N]['reply'];
   }
 
   /** Ends the worker and waits for it. */
   async close(): Promise<void> {
-    this.#child.kill('SIGKILL');
+    signal(this.#child, 'SIGKILL');
     await this.#closed;
   }
 

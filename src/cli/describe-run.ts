@@ -1,13 +1,15 @@
 /** What `--dry-run` prints. */
 import { formatBytes } from '../assets/index.js';
-import type { TrainConfig } from '../config/schema.js';
+import { dataSources, type TrainConfig } from '../config/schema.js';
+import { CaptionPlan } from '../data/caption-plan.js';
 import { checkCacheBytes } from '../data/decoded-cache.js';
-import { validateMix } from '../data/mixing.js';
+import type { CaptionMix } from '../data/mixing.js';
+import { captionKinds } from '../data/schema.js';
 import type { Source } from '../data/sources/source.js';
 import { type EvalPlan, planEvaluations } from '../eval/in-loop.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
-import { openTrainingData } from '../train/setup.js';
+import { openTrainingData, orderOptions, type TrainingData } from '../train/setup.js';
 import { resolveClipConfig } from '../train/tasks/clip-config.js';
 
 const count = (value: number): string => value.toLocaleString('en-US');
@@ -17,6 +19,27 @@ function flops(value: number): string {
   const units = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
   const step = value > 0 ? Math.min(units.length - 1, Math.floor(Math.log10(value) / 3)) : 0;
   return `${Number((value / 1000 ** step).toPrecision(3))} ${units[step]}FLOP`;
+}
+
+/** Checks the captions against the data, and describes them. @throws ConfigError */
+function describeCaptions(config: TrainConfig, data: TrainingData): string {
+  const { concat, mixSchedule, mixing } = config.data;
+  const options = orderOptions(config, data);
+  const sources = data.sources.map(({ path, columns }, i) => ({
+    path,
+    columns,
+    captions: options.sources?.[i]?.captions,
+  }));
+  new CaptionPlan(options, sources, config.train.seed);
+  if (concat !== undefined) return `${concat.order.join(' + ')} as one text`;
+  const shares = (mix: CaptionMix): string =>
+    captionKinds
+      .flatMap((kind) => (mix[kind] === undefined ? [] : [`${kind} ${(100 * mix[kind]).toFixed(1)}%`]))
+      .join(', ');
+  const later = mixSchedule?.points.map(
+    ({ step, captions }) => `; at step ${count(step)} ${shares(captions)}`,
+  );
+  return `${shares(config.data.captions)}${later?.join('') ?? ''}${mixing === 'sample' ? '' : `, by ${mixing}`}`;
 }
 
 function describeEvaluations({ split, zeroShot, retrieval }: EvalPlan): string {
@@ -39,14 +62,14 @@ export async function describeRun(
   inform: (message: string) => void = () => {},
 ): Promise<string> {
   const model = resolveClipConfig(config.model);
-  const source = await openTrainingData(config);
+  const data = await openTrainingData(config);
   try {
-    const mix = validateMix(config.data.captions, source.columns, source.path);
+    const captions = describeCaptions(config, data);
     const { batchSize } = config.train;
     const cacheBytes = config.data.cacheMiB * 2 ** 20;
     checkCacheBytes(cacheBytes);
     const evaluations = await planEvaluations(config, inform);
-    const steps = totalSteps(config, source.numRows);
+    const steps = totalSteps(config, data.numRows);
     const params = countClipParams(model);
     const { vision, text } = model;
     const tokens = (vision.imageSize / vision.patchSize) ** 2 + 1;
@@ -83,17 +106,15 @@ export async function describeRun(
         'compute',
         `${flops(flopsPerSample)} a sample, ${flops(flopsPerSample * batchSize)} a step, ${flops(flopsPerSample * batchSize * steps)} in all`,
       ],
-      [
+      ...dataSources(config.data).map(({ path, split, weight }, i): [string, string] => [
         'data',
-        `${config.data.path}, split ${config.data.split}${schemaNote(source)}: ${count(source.numRows)} samples`,
-      ],
-      [
-        'captions',
-        mix.kinds.map((kind, i) => `${kind} ${(100 * (mix.weights[i] as number)).toFixed(1)}%`).join(', '),
-      ],
+        `${path}, split ${split}${schemaNote(data.sources[i] as Source)}: ${count((data.sources[i] as Source).numRows)} samples` +
+          (weight === undefined ? '' : `, weight ${weight}`),
+      ]),
+      ['captions', captions],
       [
         'run',
-        `${count(steps)} steps of ${batchSize} = ${count(steps * batchSize)} samples, ${((steps * batchSize) / source.numRows).toFixed(2)} epochs, ${config.train.precision}`,
+        `${count(steps)} steps of ${batchSize} = ${count(steps * batchSize)} samples, ${((steps * batchSize) / data.numRows).toFixed(2)} epochs, ${config.train.precision}`,
       ],
       ...(evaluations
         ? [[`eval on ${config.eval.split}`, describeEvaluations(evaluations)] satisfies [string, string]]
@@ -103,7 +124,7 @@ export async function describeRun(
     const width = Math.max(...rows.map(([name]) => name.length));
     return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
   } finally {
-    await source.close();
+    await data.close();
   }
 }
 

@@ -2,7 +2,7 @@
 import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { loadConfig } from '../config/load.js';
-import type { TrainConfig } from '../config/schema.js';
+import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { readingOptions } from '../data/datasets/reading-options.js';
 import { loadTokenize } from '../eval/in-loop.js';
 import { type EvalOutcome, type EvalRunOptions, evalRetrieval, evalZeroShot } from '../eval/index.js';
@@ -40,14 +40,15 @@ export class RunEvaluation {
    */
   static async open(runDir: string, options: EvaluateOptions): Promise<RunEvaluation> {
     const config: TrainConfig = await loadConfig(join(runDir, 'config.yaml'));
-    const otherData = options.data !== undefined && !(await isSamePath(options.data, config.data.path));
-    const data = otherData ? (options.data as string) : config.data.path;
+    const [own] = dataSources(config.data) as [DataSource];
+    const otherData = options.data !== undefined && !(await isSamePath(options.data, own.path));
+    const data = otherData ? (options.data as string) : own.path;
     const split = await readEvalSplit(data, {
       split: options.split,
       maxSkipRatio: options.maxSkipRatio ?? config.data.maxSkipRatio,
       inform: options.warn,
       // Other data may be stored and laid out in another way.
-      ...(otherData ? {} : readingOptions(config.data)),
+      ...(otherData ? {} : readingOptions(own)),
     });
     const tokenize = await loadTokenize();
     const checkpoint = options.checkpoint ?? 'latest';

@@ -8,6 +8,9 @@ import { field } from './field.js';
 const count = () => z.int().min(1);
 const positive = () => z.number().positive();
 
+/** Checks a section also when another key of it is wrong, so that one look shows every problem. */
+const isMap = ({ value }: { value: unknown }): boolean => typeof value === 'object' && value !== null;
+
 const visionSchema = z
   .strictObject({
     imageSize: field(count(), 'Side of the square input.', 'pixels'),
@@ -67,12 +70,19 @@ const captionsSchema = z
     });
   });
 
+const kindSchema = z.enum(captionKinds);
+
+const kindListSchema = z
+  .array(kindSchema)
+  .min(1)
+  .refine((kinds) => new Set(kinds).size === kinds.length, { error: 'name no kind twice' });
+
 const columnSchema = z.union([z.string().min(1), z.array(z.string().min(1)).min(1), z.null()], {
   error: 'be a column, a list of columns, or null for none',
 });
 
-const dataSchema = z.strictObject({
-  path: field(z.string().min(1), 'Data set: a directory of shards, or one shard.'),
+/** How a data set is read. */
+const readingFields = {
   split: field(z.string().min(1).default('train'), 'Split to train on.'),
   format: field(
     z.enum(['auto', ...shardFormats]).default('auto'),
@@ -90,10 +100,94 @@ const dataSchema = z.strictObject({
     z.string().min(1).nullable().default(null),
     "Directory or URL of the images that rows name by path; or a name such as 'images/{key}.jpg'.",
   ),
+};
+
+const sourceSchema = z.strictObject({
+  path: field(z.string().min(1), 'Data set: a directory of shards, or one shard.'),
+  ...readingFields,
+  weight: field(
+    positive().optional(),
+    'How much of every batch is of this set, in proportion to the other weights; then each set has epochs of its own. Without any weight each has its share by size, and an epoch visits every sample once.',
+  ),
+  captions: field(
+    captionsSchema.optional(),
+    'Mix of captions of this set, instead of data.captions.',
+    'share',
+  ),
+});
+
+const mixScheduleSchema = z.strictObject({
+  interpolation: field(
+    z.enum(['step', 'linear']).default('linear'),
+    "'linear': the mix goes straight from each point to the next, beginning with data.captions at step 0. 'step': it holds until the next.",
+  ),
+  points: field(
+    z
+      .array(
+        z.strictObject({
+          step: field(count(), 'When this mix is reached.', 'steps'),
+          captions: field(captionsSchema, 'The mix.', 'share'),
+        }),
+      )
+      .min(1)
+      .refine((points) => points.every(({ step }, i) => i === 0 || step > (points[i - 1]?.step ?? 0)), {
+        error: 'rise in their steps',
+      }),
+    'The mixes, by rising steps.',
+  ),
+});
+
+const concatSchema = z.strictObject({
+  order: field(kindListSchema, 'Kinds in the order of the text; those that a sample lacks are left out.'),
+  separator: field(z.string().default(' '), 'What stands between them.'),
+  maxTokens: field(
+    z.partialRecord(kindSchema, count()).optional(),
+    'Most tokens of a kind, so that it leaves room for those after it.',
+    'tokens',
+  ),
+});
+
+const dataFields = z.strictObject({
+  path: field(
+    z.string().min(1).nullable().default(null),
+    'Data set: a directory of shards, or one shard. Or null, and sources.',
+  ),
+  ...readingFields,
+  sources: field(
+    z.array(sourceSchema).min(1).optional(),
+    'Several data sets, instead of path and what says how it is read. Evaluations use the first.',
+  ),
   captions: field(
     captionsSchema,
     `Mix of captions: the share of each kind (${captionKinds.join(', ')}), adding up to 1. An inherited mix is replaced whole.`,
     'share',
+  ),
+  mixSchedule: field(mixScheduleSchema.optional(), 'How the mix changes over training.'),
+  mixing: field(
+    z.enum(['sample', 'batch', 'fixed']).default('sample'),
+    "'sample': each sample's kind is drawn by the mix, anew in each epoch. 'batch': every batch has the mix's exact proportions. 'fixed': each sample's kind is drawn once for the whole run.",
+  ),
+  missing: field(
+    z
+      .union([z.literal('renormalise'), kindListSchema], {
+        error: `be renormalise or a list of ${captionKinds.join(', ')}`,
+      })
+      .default('renormalise'),
+    "Where a sample lacks the kind drawn for it: 'renormalise' draws among those that it has, by their shares; a list takes the first that it has.",
+  ),
+  concat: field(
+    concatSchema.optional(),
+    'All captions of these kinds as one text, instead of one of the mix, which is then not used.',
+  ),
+  captionDropout: field(
+    z.number().min(0).max(1).default(0),
+    'Share of samples whose caption is replaced by an empty one, for guidance without a classifier.',
+    'share',
+  ),
+  shuffleBuffer: field(
+    z.union([count(), z.literal('auto')]).default('auto'),
+    "Samples shuffled together, within shards that are shuffled too; 'auto' takes up to 65,536 and 256 MiB.",
+    'samples',
   ),
   cropScale: field(
     z
@@ -123,6 +217,30 @@ const dataSchema = z.strictObject({
     'share',
   ),
 });
+
+/** One data set of a run, and how it is read. */
+export type DataSource = z.infer<typeof sourceSchema>;
+
+/** The data sets of a run, be it one or several. */
+export function dataSources({
+  path,
+  sources,
+  ...reading
+}: z.infer<typeof dataFields>): readonly DataSource[] {
+  const { split, format, schema, columns, images } = reading;
+  return sources ?? [{ path: path as string, split, format, schema, columns, images }];
+}
+
+const dataSchema = dataFields
+  .refine(({ path, sources }) => (path === null) !== (sources === undefined), {
+    path: ['path'],
+    error: 'be given, or data.sources, and not both',
+    when: isMap,
+  })
+  .refine(({ sources = [] }) => new Set(sources.map(({ weight }) => weight === undefined)).size < 2, {
+    path: ['sources'],
+    error: 'have a weight each, or none of them',
+  });
 
 const lengths = ['steps', 'epochs', 'samplesSeen'] as const;
 
@@ -181,8 +299,7 @@ const trainSchema = z
   })
   .refine((train) => lengths.filter((name) => train[name] !== undefined).length === 1, {
     error: 'give exactly one of steps, epochs and samplesSeen',
-    // Also when another key of the section is wrong, so that one look shows every problem.
-    when: ({ value }) => typeof value === 'object' && value !== null,
+    when: isMap,
   });
 
 const checkpointSchema = z.strictObject({

@@ -4,6 +4,7 @@ import { KeyedRandom } from '../rng.js';
 import type { DecodedCache } from './decoded-cache.js';
 import type { CropScale } from './image/crop.js';
 import { decodeImage } from './image/decode.js';
+import { PixelRoom } from './image/pixels.js';
 import { evalPixels, trainPixels } from './image/transforms.js';
 import type { ClipTokenizer } from './text/clip-tokenizer.js';
 
@@ -58,20 +59,19 @@ export async function decodeChunk(
   const { transform, cropScale, imageSize, contextLength, seed } = settings;
   const imageBytes = imageSize * imageSize * 3;
   const pixels = new Uint8Array(chunk.keys.length * imageBytes);
+  const room = new PixelRoom();
   const failures: (string | null)[] = [];
   for (const [i, key] of chunk.keys.entries()) {
     const row = chunk.rows[i] as number;
     try {
       let image = cache?.get(row);
       if (image === undefined) {
-        image = await decodeImage(chunk.bytes.subarray(chunk.offsets[i], chunk.offsets[i + 1]));
+        image = await decodeImage(chunk.bytes.subarray(chunk.offsets[i], chunk.offsets[i + 1]), { room });
         cache?.put(row, image);
       }
-      const transformed =
-        transform === 'train'
-          ? trainPixels(image, imageSize, new KeyedRandom(seed, 'crop', chunk.epoch, key), cropScale)
-          : evalPixels(image, imageSize);
-      pixels.set(transformed, i * imageBytes);
+      const out = pixels.subarray(i * imageBytes, (i + 1) * imageBytes);
+      if (transform === 'eval') evalPixels(image, imageSize, out);
+      else trainPixels(image, imageSize, new KeyedRandom(seed, 'crop', chunk.epoch, key), cropScale, out);
       failures.push(null);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;

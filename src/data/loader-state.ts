@@ -1,9 +1,9 @@
 /** Where a loader stands in its data, and whether another may go on from there. */
 import { CheckpointError } from '../errors.js';
+import type { CaptionPlan, Carries } from './caption-plan.js';
 import type { CropScale } from './image/crop.js';
-import type { ValidMix } from './mixing.js';
 
-/** Position of a loader: small, JSON, exact to the sample, and free of batch size and number of workers. */
+/** Position of a loader: small, JSON, exact to the sample, and free of batch size, ranks and number of workers. */
 export interface LoaderState {
   /** Epoch of the last batch that was handed out. */
   readonly epoch: number;
@@ -11,15 +11,33 @@ export interface LoaderState {
   readonly position: number;
   /** Broken ones among these samples: they count against the epoch's budget. */
   readonly broken: number;
+  /** Batches handed out since the run began: the step that a schedule of the mix goes by. */
+  readonly batches: number;
+  /** With mixing by batch, per mix and kind what the batches so far owe it. */
+  readonly carries: Carries;
   readonly seed: number;
   /** Data, mix and settings on which the samples depend, as JSON. */
   readonly fingerprint: string;
 }
 
+/** A state as a checkpoint has it: those of earlier versions lack what they did not know. */
+export interface SavedLoaderState extends Omit<LoaderState, 'batches' | 'carries'> {
+  readonly batches?: number | undefined;
+  readonly carries?: Carries | undefined;
+}
+
+/** A source as far as the order and the draws depend on it. */
+export interface SourceSettings {
+  readonly fingerprint: string;
+  /** Rows of its shuffled windows. */
+  readonly window: number;
+  readonly weight?: number | undefined;
+}
+
 /** What the content of samples depends on, besides the seed. */
 export interface SampleSettings {
-  readonly source: string;
-  readonly mix: ValidMix;
+  readonly sources: readonly SourceSettings[];
+  readonly captions: CaptionPlan;
   readonly transform: 'train' | 'eval';
   readonly cropScale: CropScale;
   readonly imageSize: number;
@@ -28,16 +46,29 @@ export interface SampleSettings {
 }
 
 /** The settings as text that is equal if and only if they are. */
-export function loaderFingerprint({ mix, ...settings }: SampleSettings): string {
-  const { source, transform, cropScale, imageSize, contextLength, shuffle } = settings;
-  const captions = Object.fromEntries(mix.kinds.map((kind, i) => [kind, mix.weights[i]]));
+export function loaderFingerprint(settings: SampleSettings): string {
+  const { sources, captions, transform, cropScale, imageSize, contextLength, shuffle } = settings;
   const images = transform === 'train' ? { transform, cropScale, imageSize } : { transform, imageSize };
-  return JSON.stringify({ source, captions, ...images, contextLength, shuffle });
+  const weighted = sources.some(({ weight }) => weight !== undefined);
+  return JSON.stringify({
+    source: one(sources.map(({ fingerprint }) => fingerprint)),
+    ...(weighted ? { weights: sources.map(({ weight }) => weight) } : {}),
+    ...captions.toJSON(),
+    ...images,
+    contextLength,
+    // Windows do not matter where nothing is shuffled.
+    shuffle: shuffle ? { window: one(sources.map(({ window }) => window)) } : false,
+  });
 }
+
+const one = <T>(values: readonly T[]): T | readonly T[] => (values.length === 1 ? (values[0] as T) : values);
 
 const LABELS: Readonly<Record<string, string>> = {
   source: 'data set (files or split)',
   captions: 'caption mix',
+  sourceCaptions: 'caption mix of sources',
+  weights: 'weights of the sources',
+  shuffle: 'order',
 };
 
 function differences(before: string, now: string): string {
@@ -61,10 +92,22 @@ function differences(before: string, now: string): string {
  * @throws CheckpointError that says what changed, or that the position is none of this source.
  */
 export function checkResume(
-  state: LoaderState,
-  current: { readonly seed: number; readonly fingerprint: string; readonly numRows: number },
-): void {
+  state: SavedLoaderState,
+  current: {
+    readonly seed: number;
+    readonly fingerprint: string;
+    readonly numRows: number;
+    readonly numCarries: number;
+  },
+): LoaderState {
   const advice = 'Restore it to go on, or start a new run.';
+  const { epoch, position, broken, batches, carries } = state;
+  if (batches === undefined || carries === undefined) {
+    throw new CheckpointError(
+      'The data position cannot be continued: an earlier version of capstan saved it, which visited the samples in ' +
+        'another order. Go on with that version, or start a new run.',
+    );
+  }
   if (state.fingerprint !== current.fingerprint) {
     throw new CheckpointError(
       `The data position cannot be continued: ${differences(state.fingerprint, current.fingerprint)}. ${advice}`,
@@ -76,17 +119,19 @@ export function checkResume(
     );
   }
   const whole = (n: number): boolean => Number.isInteger(n) && n >= 0;
-  const { epoch, position, broken } = state;
   if (
     !whole(epoch) ||
     !whole(position) ||
     position > current.numRows ||
     !whole(broken) ||
-    broken > position
+    broken > position ||
+    !whole(batches) ||
+    carries.length !== current.numCarries
   ) {
     throw new CheckpointError(
       `The data position epoch ${epoch}, sample ${position}, ${broken} of them broken, does not exist: ` +
         `an epoch has ${current.numRows} samples. The checkpoint is damaged; take an earlier one.`,
     );
   }
+  return { ...state, batches, carries };
 }

@@ -1,5 +1,6 @@
-/** What the loader's batches were made of: the mix as it came out, text lengths, fallbacks, samples passed over. */
-import type { CaptionKind } from './schema.js';
+/** What the loader's batches were made of: the mix as it came out, texts, repeats, fallbacks, samples passed over. */
+import { DistinctCounter, textHash } from './distinct.js';
+import type { CaptionLabel } from './mixing.js';
 
 /** A broken sample. */
 export interface Skip {
@@ -16,12 +17,24 @@ export interface TokenLengths {
   readonly max: number;
 }
 
+/** How varied the texts of a kind are, in the tokens that the model sees: cut to the context, without padding. */
+export interface Diversity {
+  /** Distinct tokens. */
+  readonly vocabulary: number;
+  /** Distinct tokens over all tokens. */
+  readonly distinct1: number;
+  /** Distinct pairs of neighbouring tokens over all pairs. */
+  readonly distinct2: number;
+}
+
 /** Composition of some samples. */
 export interface MixSummary {
   /** Samples in batches, those passed over not among them. */
   readonly samples: number;
   /** Share of the samples whose caption is of each kind that occurred; they sum to 1. */
-  readonly ratios: Readonly<Partial<Record<CaptionKind, number>>>;
+  readonly ratios: Readonly<Partial<Record<CaptionLabel, number>>>;
+  /** Share of the samples that are of each source, by its number; they sum to 1. */
+  readonly sources: readonly number[];
   /** Samples whose drawn kind had no caption, so that another kind's stands in. */
   readonly fallbacks: number;
   /** Number of broken samples by reason. */
@@ -31,6 +44,14 @@ export interface MixSummary {
   readonly tokens: TokenLengths;
   /** Share of the samples whose text lost its end to the context length. */
   readonly truncatedShare: number;
+  /** By kind. */
+  readonly diversity: Readonly<Partial<Record<CaptionLabel, Diversity>>>;
+  /** Share of the samples whose caption another sample before had, to the letter; empty ones do not count. */
+  readonly duplicateCaptions: number;
+  /** Share of the samples whose key another sample before had. */
+  readonly duplicateKeys: number;
+  /** False if some count of distinct values went over 65,536 and is an estimate, with a standard error of 0.8 %. */
+  readonly exact: boolean;
 }
 
 /** Composition of the last batch, and of all batches of its epoch since the loader started or resumed. */
@@ -39,48 +60,128 @@ export interface MixStats {
   readonly epoch: number;
   readonly step: MixSummary;
   readonly cumulative: MixSummary;
+  /** All batches of the epoch before since the loader started or resumed; undefined if there were none. */
+  readonly previous: { readonly epoch: number; readonly summary: MixSummary } | undefined;
 }
 
 /** The part of a batch that is counted. */
 export interface CountedBatch {
-  readonly kinds: readonly CaptionKind[];
+  readonly keys: readonly string[];
+  readonly kinds: readonly CaptionLabel[];
+  readonly sources: readonly number[];
+  readonly captions: readonly string[];
+  /** Samples × context length. */
+  readonly tokens: Int32Array;
+  readonly contextLength: number;
   readonly numTokens: Int32Array;
   readonly truncated: number;
+  readonly fallbacks: number;
   readonly skipped: readonly Skip[];
   readonly noCaption: readonly string[];
 }
 
-/** Counts of some batches. Lengths are kept as a histogram, so that memory does not grow with samples. */
+/** Tokens of the texts of one kind. */
+class TokenTally {
+  readonly #tokens = new DistinctCounter();
+  readonly #pairs = new DistinctCounter();
+  #numTokens = 0;
+  #numPairs = 0;
+
+  /** Start and end of text, the first and last token, are no words. */
+  add(tokens: Int32Array): void {
+    const last = tokens.length - 1;
+    for (let i = 1; i < last; i++) {
+      const token = tokens[i] as number;
+      this.#tokens.add(token);
+      if (i > 1) this.#pairs.add((tokens[i - 1] as number) * 2 ** 26 + token);
+    }
+    this.#numTokens += Math.max(0, last - 1);
+    this.#numPairs += Math.max(0, last - 2);
+  }
+
+  get exact(): boolean {
+    return this.#tokens.exact && this.#pairs.exact;
+  }
+
+  diversity(): Diversity {
+    const vocabulary = this.#tokens.count();
+    const share = (count: number, of: number): number => (of === 0 ? 0 : Math.min(1, count / of));
+    return {
+      vocabulary,
+      distinct1: share(vocabulary, this.#numTokens),
+      distinct2: share(this.#pairs.count(), this.#numPairs),
+    };
+  }
+}
+
+/** Counts of some batches. Memory does not grow with samples: lengths are a histogram, distinct values a sketch. */
 class Tally {
   #samples = 0;
   #fallbacks = 0;
   #truncated = 0;
   #noCaption = 0;
-  readonly #kinds = new Map<CaptionKind, number>();
+  #texts = 0;
+  readonly #kinds = new Map<CaptionLabel, number>();
+  readonly #sources = new Map<number, number>();
   readonly #skips = new Map<string, number>();
   readonly #lengths = new Map<number, number>();
+  readonly #tokens = new Map<CaptionLabel, TokenTally>();
+  readonly #captions = new DistinctCounter();
+  readonly #keys = new DistinctCounter();
 
-  add(batch: CountedBatch, fallbacks: number): void {
-    this.#samples += batch.kinds.length;
-    this.#fallbacks += fallbacks;
+  add(batch: CountedBatch): void {
+    this.#samples += batch.keys.length;
+    this.#fallbacks += batch.fallbacks;
     this.#truncated += batch.truncated;
     this.#noCaption += batch.noCaption.length;
-    for (const kind of batch.kinds) increment(this.#kinds, kind);
     for (const { reason } of batch.skipped) increment(this.#skips, reason);
-    for (const length of batch.numTokens) increment(this.#lengths, length);
+    for (const source of batch.sources) increment(this.#sources, source);
+    for (const [i, key] of batch.keys.entries()) this.#addSample(batch, i, key);
   }
 
   summary(): MixSummary {
     const samples = this.#samples;
+    const share = (count: number, of: number): number => (of === 0 ? 0 : Math.max(0, count / of));
+    const kinds = [...this.#tokens].sort(([a], [b]) => (a < b ? -1 : 1));
     return {
       samples,
       ratios: Object.fromEntries([...this.#kinds].sort().map(([kind, count]) => [kind, count / samples])),
+      sources: Array.from(
+        { length: Math.max(-1, ...this.#sources.keys()) + 1 },
+        (_, source) => (this.#sources.get(source) ?? 0) / samples,
+      ),
       fallbacks: this.#fallbacks,
       skips: Object.fromEntries([...this.#skips].sort()),
       noCaption: this.#noCaption,
       tokens: lengthsOf(this.#lengths, samples),
-      truncatedShare: samples === 0 ? 0 : this.#truncated / samples,
+      truncatedShare: share(this.#truncated, samples),
+      diversity: Object.fromEntries(kinds.map(([kind, tally]) => [kind, tally.diversity()])),
+      duplicateCaptions: share(this.#texts - this.#captions.count(), this.#texts),
+      duplicateKeys: share(samples - this.#keys.count(), samples),
+      exact: [this.#captions, this.#keys, ...this.#tokens.values()].every(({ exact }) => exact),
     };
+  }
+
+  #addSample(batch: CountedBatch, i: number, key: string): void {
+    const { contextLength } = batch;
+    const kind = batch.kinds[i] as CaptionLabel;
+    const text = batch.captions[i] as string;
+    const numTokens = batch.numTokens[i] as number;
+    increment(this.#kinds, kind);
+    increment(this.#lengths, numTokens);
+    // The same key of another source is another sample.
+    this.#keys.add(textHash(`${batch.sources[i]} ${key}`));
+    if (text !== '') {
+      this.#texts++;
+      this.#captions.add(textHash(text));
+    }
+    let tally = this.#tokens.get(kind);
+    if (tally === undefined) {
+      tally = new TokenTally();
+      this.#tokens.set(kind, tally);
+    }
+    const start = i * contextLength;
+    tally.add(batch.tokens.subarray(start, start + Math.min(contextLength, numTokens)));
   }
 }
 
@@ -105,22 +206,36 @@ function lengthsOf(counts: ReadonlyMap<number, number>, total: number): TokenLen
   return { mean: sum / total, p50: percentile(0.5), p95: percentile(0.95), max };
 }
 
+/** Composition of one batch. */
+export function summarize(batch: CountedBatch): MixSummary {
+  const tally = new Tally();
+  tally.add(batch);
+  return tally.summary();
+}
+
 /** Keeps {@link MixStats} up to date as batches are handed out. */
 export class MixRecorder {
   #epoch = 0;
-  #step = new Tally();
+  #last: CountedBatch | undefined;
+  #previous: { readonly epoch: number; readonly tally: Tally } | undefined;
   #cumulative = new Tally();
 
-  /** @param fallbacks samples of the batch whose drawn kind had no caption. */
-  record(batch: CountedBatch, epoch: number, fallbacks: number): void {
-    if (epoch !== this.#epoch) this.#cumulative = new Tally();
+  record(batch: CountedBatch, epoch: number): void {
+    if (epoch !== this.#epoch) {
+      this.#previous = this.#last && { epoch: this.#epoch, tally: this.#cumulative };
+      this.#cumulative = new Tally();
+    }
     this.#epoch = epoch;
-    this.#step = new Tally();
-    this.#step.add(batch, fallbacks);
-    this.#cumulative.add(batch, fallbacks);
+    this.#last = batch;
+    this.#cumulative.add(batch);
   }
 
   stats(): MixStats {
-    return { epoch: this.#epoch, step: this.#step.summary(), cumulative: this.#cumulative.summary() };
+    const step = this.#last === undefined ? new Tally().summary() : summarize(this.#last);
+    const previous = this.#previous && {
+      epoch: this.#previous.epoch,
+      summary: this.#previous.tally.summary(),
+    };
+    return { epoch: this.#epoch, step, cumulative: this.#cumulative.summary(), previous };
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Which of an image's captions a sample gets: a categorical draw per sample from a configured mix, a pure
- * function of (seed, epoch, key), so that neither workers nor a resume change it and a run can be replayed.
+ * Which of an image's captions a sample gets. Every draw is a pure function of (seed, epoch, key) and the mix, so that
+ * neither workers nor a resume change it and a run can be replayed.
  */
 import { ConfigError } from '../errors.js';
 import { uniform } from '../rng.js';
@@ -16,12 +16,28 @@ export interface ValidMix {
   readonly weights: readonly number[];
 }
 
+/**
+ * What becomes of a sample that lacks the kind drawn for it. `renormalise`: one of the kinds that it has is drawn, by
+ * their weights. A list: it gets the first of these kinds that it has, be they in the mix or not.
+ */
+export type MissingCaption = 'renormalise' | readonly CaptionKind[];
+
+/** What a sample's caption is: of which kind, several `concat`enated, or `dropped` and empty. */
+export type CaptionLabel = CaptionKind | 'concat' | 'dropped';
+
 /** The caption of a sample. */
 export interface DrawnCaption {
-  readonly kind: CaptionKind;
+  readonly kind: CaptionLabel;
   readonly text: string;
   /** The kind drawn first has no caption here, so another one's stands in. */
   readonly fallback: boolean;
+}
+
+/** What a draw is keyed by. */
+export interface DrawKey {
+  readonly seed: number;
+  readonly epoch: number;
+  readonly key: string;
 }
 
 const SUM_TOLERANCE = 1e-6;
@@ -65,24 +81,47 @@ export function validateMix(
     const terms = kinds.map((kind) => `${kind}: ${captions[kind]}`).join(', ');
     throw new ConfigError(`captions {${terms}} must sum to 1, but sum to ${Number(sum.toPrecision(9))}.`);
   }
-  for (const kind of kinds) {
-    if (columns !== undefined && !columns.includes(kind)) {
-      const near = nearest(kind, columns);
-      throw new ConfigError(
-        `captions.${kind}: ${where} has no column '${kind}'${near === undefined ? '.' : `; the nearest is '${near}'.`} ` +
-          `Its columns are ${columns.join(', ')}.`,
-      );
-    }
-  }
+  if (columns !== undefined) checkKindColumns(kinds, columns, where);
   return { kinds, weights };
 }
 
-/** Draws a kind with a probability proportional to its weight; undefined if none weighs anything. */
-function drawKind(
+/** @throws ConfigError for a kind whose column the source lacks */
+export function checkKindColumns(
   kinds: readonly CaptionKind[],
-  weights: readonly number[],
-  u: number,
-): CaptionKind | undefined {
+  columns: readonly string[],
+  where: string,
+  option = 'captions',
+): void {
+  for (const kind of kinds) {
+    if (columns.includes(kind)) continue;
+    const near = nearest(kind, columns);
+    throw new ConfigError(
+      `${option}.${kind}: ${where} has no column '${kind}'${near === undefined ? '.' : `; the nearest is '${near}'.`} ` +
+        `Its columns are ${columns.join(', ')}.`,
+    );
+  }
+}
+
+/** Kinds as a set of bits: bit i for the i-th of {@link captionKinds}. */
+export type KindBits = number;
+
+/** The bit of a kind. */
+export const kindBit = (kind: CaptionKind): KindBits => 1 << captionKinds.indexOf(kind);
+
+/** Which of the kinds have a caption in a row. */
+export function presentKinds(row: Row, kinds: readonly CaptionKind[]): KindBits {
+  return kinds.reduce((bits, kind) => (textsOf(row[kind]).length > 0 ? bits | kindBit(kind) : bits), 0);
+}
+
+/** Which kinds a sample may get: those of some weight and those that stand in for them. */
+export function usableKinds({ kinds, weights }: ValidMix, missing: MissingCaption): KindBits {
+  const weighty = kinds.filter((_, i) => (weights[i] as number) > 0);
+  const standIns = missing === 'renormalise' ? [] : missing;
+  return [...weighty, ...standIns].reduce((bits, kind) => bits | kindBit(kind), 0);
+}
+
+/** Draws a kind with a probability proportional to its weight; undefined if none weighs anything. */
+function pickKind({ kinds, weights }: ValidMix, u: number): CaptionKind | undefined {
   const target = u * weights.reduce((sum, weight) => sum + weight, 0);
   let passed = 0;
   let last: CaptionKind | undefined;
@@ -96,33 +135,53 @@ function drawKind(
   return last; // u close to 1 and a sum that rounding cut short
 }
 
+/** Draws the kind that a sample should get, before one knows which it has. `epoch` is left out for a draw for good. */
+export function drawKind(mix: ValidMix, seed: number, epoch: number | undefined, key: string): CaptionKind {
+  const u = epoch === undefined ? uniform(seed, 'caption', key) : uniform(seed, 'caption', epoch, key);
+  return pickKind(mix, u) as CaptionKind; // the weights of a valid mix sum to 1
+}
+
+/** The kind that stands in for one that a sample lacks; undefined if it has none that may. */
+export function standInKind(
+  mix: ValidMix,
+  missing: MissingCaption,
+  present: KindBits,
+  { seed, epoch, key }: DrawKey,
+): CaptionKind | undefined {
+  if (missing !== 'renormalise') return missing.find((kind) => (present & kindBit(kind)) !== 0);
+  const weights = mix.kinds.map((kind, i) => (present & kindBit(kind) ? (mix.weights[i] as number) : 0));
+  return pickKind({ kinds: mix.kinds, weights }, uniform(seed, 'caption fallback', epoch, key));
+}
+
 const textsOf = (value: Value | undefined): string[] =>
   (Array.isArray(value) ? value : [value]).filter(
     (text): text is string => typeof text === 'string' && text.trim() !== '',
   );
 
+/** The caption of a kind; of several each is as likely. The row must have one. */
+export function captionText(row: Row, kind: CaptionKind, { seed, epoch, key }: DrawKey): string {
+  const texts = textsOf(row[kind]);
+  const at = texts.length === 1 ? 0 : Math.floor(uniform(seed, 'caption item', epoch, key) * texts.length);
+  return texts[at] as string;
+}
+
 /**
- * Draws the caption of a row. A kind without a caption in this row gives way to the others in proportion to
- * their weights; of a kind with several captions each is as likely.
+ * Draws the caption of a row: a categorical draw of the kind by the mix.
  *
- * @returns undefined if no kind of the mix has a caption in this row.
+ * @param fixed draw the kind once for the whole run, not in each epoch
+ * @returns undefined if the row has no caption that it may get.
  */
 export function drawCaption(
   mix: ValidMix,
   row: Row,
-  seed: number,
-  epoch: number,
-  key: string,
+  at: DrawKey,
+  missing: MissingCaption = 'renormalise',
+  fixed = false,
 ): DrawnCaption | undefined {
-  const first = drawKind(mix.kinds, mix.weights, uniform(seed, 'caption', epoch, key));
-  let kind = first;
-  let texts = kind === undefined ? [] : textsOf(row[kind]);
-  if (texts.length === 0) {
-    const weights = mix.kinds.map((k, i) => (textsOf(row[k]).length > 0 ? (mix.weights[i] as number) : 0));
-    kind = drawKind(mix.kinds, weights, uniform(seed, 'caption fallback', epoch, key));
-    if (kind === undefined) return undefined;
-    texts = textsOf(row[kind]);
+  const first = drawKind(mix, at.seed, fixed ? undefined : at.epoch, at.key);
+  if (textsOf(row[first]).length > 0) {
+    return { kind: first, text: captionText(row, first, at), fallback: false };
   }
-  const at = texts.length === 1 ? 0 : Math.floor(uniform(seed, 'caption item', epoch, key) * texts.length);
-  return { kind: kind as CaptionKind, text: texts[at] as string, fallback: kind !== first };
+  const kind = standInKind(mix, missing, presentKinds(row, captionKinds), at);
+  return kind === undefined ? undefined : { kind, text: captionText(row, kind, at), fallback: true };
 }

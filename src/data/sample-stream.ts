@@ -1,214 +1,276 @@
-/** The samples of a source in an epoch's order, read and decoded ahead, epoch after epoch. */
-import { DataError } from '../errors.js';
+/** The samples of an order of positions, read and decoded ahead of the batches that take them. */
+import type { CaptionSample } from './caption-plan.js';
 import type { Chunk, DecodedChunk } from './decode-chunk.js';
 import type { DecodedCache } from './decoded-cache.js';
-import { type DrawnCaption, drawCaption, type ValidMix } from './mixing.js';
-import { epochOrder, rowOrder } from './order.js';
+import type { KindBits } from './mixing.js';
+import type { Interleave, Place } from './order/interleave.js';
+import type { WindowOrder } from './order/window-order.js';
+import type { RowPlace, RowReader } from './row-reader.js';
 import { faultOfImage, type Row, rowFault, sampleKey } from './schema.js';
-import type { Source } from './sources/source.js';
 import type { Decoder } from './worker-pool.js';
 
-/** Rows read, sent to a worker and decoded as one. Small, so that the first batch comes soon. */
-const CHUNK_ROWS = 16;
+/** Samples read, sent to a worker and decoded as one. Few, so that the first batch comes soon. */
+const CHUNK_SAMPLES = 16;
 
 /** A sample, or why there is none. */
-export interface Sample {
-  readonly key: string;
+export interface Sample extends CaptionSample {
   /** Why the sample is broken; undefined if it is not. */
   readonly fault: string | undefined;
-  /** Undefined if the sample is broken or has no caption of the mix. If it is there, so is all that follows. */
-  readonly caption: DrawnCaption | undefined;
+  /** Which of the kinds that may be asked for have a caption; if none has, there are no pixels. */
+  readonly present: KindBits;
   /** imageSize * imageSize * 3, H W C. */
   readonly pixels: Uint8Array;
-  /** contextLength. */
-  readonly tokens: Int32Array;
-  readonly numTokens: number;
 }
 
-/** Consecutive samples of an epoch. */
-export interface Segment {
-  readonly epoch: number;
-  /** Position of the first sample in the epoch's order. */
-  readonly start: number;
-  readonly samples: readonly Sample[];
-  /** The epoch ends with this segment. */
-  readonly last: boolean;
+/** One source of a stream. */
+export interface StreamSource {
+  readonly order: WindowOrder;
+  readonly reader: RowReader;
 }
 
 export interface SampleStreamOptions {
-  readonly source: Source;
+  readonly sources: readonly StreamSource[];
+  readonly interleave: Interleave;
   readonly decoder: Decoder;
-  /** The decoder's cache, if it has one. */
+  /** The decoder's cache, if it has one; its rows are those of all sources, one after the other. */
   readonly cache: DecodedCache | undefined;
-  readonly mix: ValidMix;
-  readonly seed: number;
-  readonly shuffle: boolean;
-  /** Where to begin. */
-  readonly epoch: number;
-  readonly position: number;
+  /** False leaves images alone, so that only what is known without them is found to be broken. */
+  readonly images: boolean;
+  /** Which kinds that may be asked for have a caption in a row. */
+  readonly present: (row: Row) => KindBits;
   /** Epochs from 0 on; undefined for no end. */
   readonly epochs: number | undefined;
+  /** The slots of a batch of `batchSize` whose samples are taken from this stream. */
+  readonly batchSize: number;
+  readonly firstSlot: number;
+  readonly endSlot: number;
 }
 
-interface Plan {
+/** A position of an epoch. */
+export interface Position {
   readonly epoch: number;
-  readonly start: number;
-  readonly rows: readonly number[];
-  readonly last: boolean;
+  readonly position: number;
 }
 
-const NO_PIXELS = new Uint8Array(0);
-const NO_TOKENS = new Int32Array(0);
+const NO_BYTES = new Uint8Array(0);
 
-/** Keeps as many chunks under way as the decoder has use for, whatever becomes of those before. */
+/**
+ * Keeps as many chunks under way as the decoder has use for, of the positions that the slots will take if no sample
+ * fails. Where one does, what follows is found among what was decoded, or decoded when it is asked for.
+ */
 export class SampleStream {
   readonly #options: Omit<SampleStreamOptions, 'cache'>;
-  readonly #columns: readonly string[];
-  readonly #ahead: Promise<Segment>[] = [];
-  #reading: Promise<unknown> = Promise.resolve();
-  #epoch: number;
-  #position: number;
-  #order: Uint32Array | undefined;
+  /** First row of each source in the cache. */
+  readonly #firstRows: readonly number[];
+  /** Samples planned and not yet taken, by epoch and position as one number. */
+  readonly #ahead = new Map<number, Promise<Sample>>();
+  /** What is to be planned next. */
+  #planned: Generator<Position, void> | undefined;
+  #peeked: Position | undefined;
   #closed = false;
   #cache: DecodedCache | undefined;
 
   constructor({ cache, ...options }: SampleStreamOptions) {
     this.#options = options;
     this.#cache = cache;
-    this.#columns = ['key', 'image', ...options.mix.kinds];
-    this.#epoch = options.epoch;
-    this.#position = options.position;
+    let firstRow = 0;
+    this.#firstRows = options.sources.map(({ order }) => {
+      firstRow += order.numRows;
+      return firstRow - order.numRows;
+    });
   }
 
-  /** Starts work ahead. */
-  prefetch(): void {
-    while (!this.#closed && this.#ahead.length < this.#options.decoder.capacity) {
-      const plan = this.#plan();
-      if (plan === undefined) return;
-      const segment = this.#load(plan);
-      segment.catch(() => undefined); // it is thrown where the segment is taken
-      this.#ahead.push(segment);
+  /** Says where the next batch begins: no sample before it will be taken. */
+  expect(start: Position): void {
+    const first = this.#number(start);
+    for (const number of this.#ahead.keys()) if (number < first) this.#ahead.delete(number);
+    this.#planned = this.#predict(start);
+    this.#peeked = undefined;
+    const { interleave, sources } = this.#options;
+    const places = interleave.placesAt(start.epoch, start.position);
+    for (const [i, { reader }] of sources.entries()) reader.release(places[i] as RowPlace);
+    this.#prefetch();
+  }
+
+  /**
+   * The samples at rising positions of an epoch, which are the stream's to forget.
+   *
+   * @throws DataError of a source or of a worker
+   */
+  async take(epoch: number, positions: readonly number[]): Promise<Sample[]> {
+    const samples: Sample[] = [];
+    for (const [i, position] of positions.entries()) {
+      const number = this.#number({ epoch, position });
+      this.#planUpTo(number);
+      if (!this.#ahead.has(number)) {
+        // None of those expected: other slots of this stream may lack theirs as well.
+        const missing = positions
+          .slice(i)
+          .filter((other) => !this.#ahead.has(this.#number({ epoch, position: other })));
+        this.#load(missing.slice(0, CHUNK_SAMPLES).map((other) => ({ epoch, position: other })));
+      }
+      const sample = this.#ahead.get(number) as Promise<Sample>;
+      this.#ahead.delete(number);
+      this.#prefetch();
+      samples.push(await sample);
     }
+    return samples;
   }
 
-  /** The next segment, or undefined after the last epoch. @throws DataError of the source or of a worker */
-  async next(): Promise<Segment | undefined> {
-    this.prefetch();
-    const segment = await this.#ahead.shift();
-    this.prefetch();
-    return segment;
-  }
-
-  /** Begins nothing new and waits until no read is under way, so that the source may be closed. */
+  /** Begins nothing new and waits until no read is under way, so that the sources may be closed. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#reading;
+    await Promise.all(this.#options.sources.map(({ reader }) => reader.close()));
     this.#cache = undefined; // it is much memory, and the loader may be held for long
   }
 
-  #plan(): Plan | undefined {
-    const { source, seed, shuffle, epochs } = this.#options;
-    if (this.#position >= source.numRows) {
-      this.#epoch++;
-      this.#position = 0;
-      this.#order = undefined;
-    }
-    if (epochs !== undefined && this.#epoch >= epochs) return undefined;
-    this.#order ??= shuffle ? epochOrder(seed, this.#epoch, source.numRows) : rowOrder(source.numRows);
-    const start = this.#position;
-    this.#position = Math.min(start + CHUNK_ROWS, source.numRows);
-    const rows = Array.from(this.#order.subarray(start, this.#position));
-    return { epoch: this.#epoch, start, rows, last: this.#position === source.numRows };
+  #number({ epoch, position }: Position): number {
+    return epoch * this.#options.interleave.epochLength + position;
   }
 
-  async #load({ epoch, start, rows, last }: Plan): Promise<Segment> {
-    // One read after the other: the source sees the epoch's order, and two reads never hold twice the memory.
-    const read = this.#reading.then(() => {
-      if (this.#closed) throw new DataError('The loader was closed.');
-      return this.#options.source.readRows(rows, this.#columns);
+  /** Positions that the slots will take, batch after batch, if no sample fails. */
+  *#predict({ epoch, position }: Position): Generator<Position, void> {
+    const { interleave, epochs, batchSize, firstSlot, endSlot } = this.#options;
+    for (let e = epoch, start = position; epochs === undefined || e < epochs; e++, start = 0) {
+      for (; start < interleave.epochLength; start += batchSize) {
+        const end = Math.min(start + endSlot, interleave.epochLength);
+        for (let at = start + firstSlot; at < end; at++) yield { epoch: e, position: at };
+      }
+    }
+  }
+
+  #peek(): Position | undefined {
+    this.#peeked ??= this.#planned?.next().value ?? undefined;
+    return this.#peeked;
+  }
+
+  #prefetch(): void {
+    const limit = this.#options.decoder.capacity * CHUNK_SAMPLES;
+    while (!this.#closed && this.#ahead.size + CHUNK_SAMPLES <= limit) if (!this.#planChunk()) return;
+  }
+
+  /** Leaves nothing to be planned up to a position, which is taken now. */
+  #planUpTo(number: number): void {
+    for (let next = this.#peek(); next !== undefined && this.#number(next) <= number; next = this.#peek()) {
+      if (this.#ahead.has(this.#number(next))) this.#peeked = undefined;
+      else this.#planChunk();
+    }
+  }
+
+  /** Plans the next chunk; false if there is nothing left to plan. */
+  #planChunk(): boolean {
+    const chunk: Position[] = [];
+    for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
+      if (!this.#ahead.has(this.#number(next))) {
+        if (chunk.length === CHUNK_SAMPLES || (chunk[0] && chunk[0].epoch !== next.epoch)) break;
+        chunk.push(next);
+      }
+      this.#peeked = undefined;
+    }
+    if (chunk.length === 0) return false;
+    this.#load(chunk);
+    return true;
+  }
+
+  /** Reads and decodes samples; those of one epoch of their source are decoded together. */
+  #load(positions: readonly Position[]): void {
+    const { interleave } = this.#options;
+    const groups = new Map<string, { number: number; place: Place }[]>();
+    for (const position of positions) {
+      const place = interleave.locate(position.epoch, position.position);
+      const key = `${place.source} ${place.epoch}`;
+      const group = groups.get(key) ?? [];
+      groups.set(key, group);
+      group.push({ number: this.#number(position), place });
+    }
+    const byEpoch = new Map<number, Promise<(readonly [number, LoadedRow])[]>[]>();
+    for (const group of groups.values()) {
+      const { epoch } = (group[0] as { place: Place }).place;
+      const reads = byEpoch.get(epoch) ?? [];
+      byEpoch.set(epoch, reads);
+      reads.push(this.#read(group));
+    }
+    for (const [epoch, reads] of byEpoch) {
+      const decoded = Promise.all(reads).then((rows) => this.#decode(new Map(rows.flat()), epoch));
+      for (const { number, place } of [...groups.values()].flat()) {
+        if (place.epoch !== epoch) continue;
+        const sample = decoded.then((samples) => samples.get(number) as Sample);
+        sample.catch(() => undefined); // it is thrown where the sample is taken
+        this.#ahead.set(number, sample);
+      }
+    }
+  }
+
+  async #read(group: readonly { number: number; place: Place }[]): Promise<(readonly [number, LoadedRow])[]> {
+    const { source } = (group[0] as { place: Place }).place;
+    const { reader, order } = this.#options.sources[source] as StreamSource;
+    const rows = await reader.read(group.map(({ place }) => place));
+    return group.map(({ number, place }, i) => {
+      const index = order.rowAt(place.epoch, place.position);
+      return [number, this.#inspect(rows[i] as Row, index, place)] as const;
     });
-    this.#reading = read.catch(() => undefined);
-    const samples = (await read).map((row, i) => this.#draw(row, rows[i] as number, epoch));
-    const usable = samples.filter(({ caption }) => caption !== undefined);
-    if (usable.length === 0)
-      return { epoch, start, last, samples: samples.map(({ key, fault }) => unusable(key, fault)) };
-    const decoded = await this.#options.decoder.decode(packChunk(usable, this.#cache, epoch));
-    let place = 0;
-    return {
-      epoch,
-      start,
-      last,
-      samples: samples.map(({ key, fault, caption }) =>
-        caption === undefined
-          ? unusable(key, fault)
-          : unpackSample(decoded, place++, usable.length, key, caption),
-      ),
-    };
   }
 
-  #draw(row: Row, index: number, epoch: number): DrawnRow {
-    const { mix, seed } = this.#options;
+  #inspect(row: Row, index: number, { source, epoch }: Place): LoadedRow {
     const key = sampleKey(row);
-    if (key === undefined) {
-      const fault = rowFault(row) ?? 'It has no key.';
-      return { index, key: `row ${index}`, fault, caption: undefined, image: NO_PIXELS };
-    }
-    const fault = rowFault(row) ?? faultOfImage(row);
-    if (fault !== undefined) return { index, key, fault, caption: undefined, image: NO_PIXELS };
-    const image = row.image as Uint8Array;
-    return { index, key, fault: undefined, caption: drawCaption(mix, row, seed, epoch, key), image };
+    const { image, ...captions } = row;
+    const bytes = image instanceof Uint8Array ? image : NO_BYTES;
+    const keyFault = key === undefined ? 'It has no key.' : undefined;
+    const sample: Sample = {
+      key: key ?? `row ${index}`,
+      source,
+      epoch,
+      row: captions,
+      fault: rowFault(row) ?? keyFault ?? (this.#options.images ? faultOfImage(row) : undefined),
+      present: this.#options.present(row),
+      pixels: NO_BYTES,
+    };
+    return { index: (this.#firstRows[source] as number) + index, image: bytes, sample };
+  }
+
+  async #decode(rows: ReadonlyMap<number, LoadedRow>, epoch: number): Promise<Map<number, Sample>> {
+    const samples = new Map([...rows].map(([number, { sample }]) => [number, sample]));
+    const { images, decoder } = this.#options;
+    const usable = [...rows].filter(([, { sample }]) => sample.fault === undefined && sample.present !== 0);
+    if (!images || usable.length === 0) return samples;
+    const chunk = packChunk(
+      usable.map(([, row]) => row),
+      this.#cache,
+      epoch,
+    );
+    const decoded = await decoder.decode(chunk);
+    for (const [i, [number, { sample }]] of usable.entries()) samples.set(number, unpack(decoded, i, sample));
+    return samples;
   }
 }
 
-interface DrawnRow {
-  /** Its place in the source. */
+interface LoadedRow {
+  /** Its place among the rows of all sources. */
   readonly index: number;
-  readonly key: string;
-  readonly fault: string | undefined;
-  readonly caption: DrawnCaption | undefined;
   /** The image's file. */
   readonly image: Uint8Array;
+  readonly sample: Sample;
 }
 
-function packChunk(rows: readonly DrawnRow[], cache: DecodedCache | undefined, epoch: number): Chunk {
-  const files = rows.map(({ index, image }) => (cache?.has(index) ? NO_PIXELS : image));
+function packChunk(rows: readonly LoadedRow[], cache: DecodedCache | undefined, epoch: number): Chunk {
+  const files = rows.map(({ index, image }) => (cache?.has(index) ? NO_BYTES : image));
   const offsets = [0];
   for (const file of files) offsets.push((offsets.at(-1) as number) + file.length);
   const bytes = new Uint8Array(offsets.at(-1) as number);
   for (const [i, file] of files.entries()) bytes.set(file, offsets[i]);
   return {
     epoch,
-    keys: rows.map(({ key }) => key),
+    keys: rows.map(({ sample }) => sample.key),
     rows: rows.map(({ index }) => index),
-    texts: rows.map(({ caption }) => caption?.text ?? ''),
+    texts: [],
     bytes,
     offsets,
   };
 }
 
-function unusable(key: string, fault: string | undefined): Sample {
-  return { key, fault, caption: undefined, pixels: NO_PIXELS, tokens: NO_TOKENS, numTokens: 0 };
-}
-
-function unpackSample(
-  decoded: DecodedChunk,
-  place: number,
-  count: number,
-  key: string,
-  caption: DrawnCaption,
-): Sample {
-  const failure = decoded.failures[place];
-  if (typeof failure === 'string') return unusable(key, failure);
-  const row = <T extends Uint8Array | Int32Array>(all: T): T => {
-    const length = all.length / count;
-    return all.subarray(place * length, (place + 1) * length) as T;
-  };
-  return {
-    key,
-    fault: undefined,
-    caption,
-    pixels: row(decoded.pixels),
-    tokens: row(decoded.tokens),
-    numTokens: decoded.numTokens[place] as number,
-  };
+function unpack(decoded: DecodedChunk, i: number, sample: Sample): Sample {
+  const fault = decoded.failures[i];
+  if (typeof fault === 'string') return { ...sample, fault };
+  const length = decoded.pixels.length / decoded.failures.length;
+  return { ...sample, pixels: decoded.pixels.subarray(i * length, (i + 1) * length) };
 }

@@ -1,5 +1,6 @@
 /** Decodes chunks in worker threads, or in this one. */
 import { Worker } from 'node:worker_threads';
+import { builtFile } from '../built-file.js';
 import { DataError } from '../errors.js';
 import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
 import type { DecodeReply, DecodeRequest, DecodeWorkerData } from './decode-worker.js';
@@ -118,7 +119,7 @@ export class WorkerPool implements Decoder {
   }
 
   #start(data: DecodeWorkerData): Slot {
-    const worker = new Worker(workerScript(), { workerData: data });
+    const worker = new Worker(builtFile(import.meta.url, './decode-worker.js'), { workerData: data });
     const slot: Slot = { worker, jobs: new Map() };
     worker.unref(); // only work under way keeps the process alive
     worker.on('message', ({ id, decoded }: DecodeReply) => {
@@ -165,11 +166,3 @@ const workerError = (what: string, cause?: unknown): DataError =>
       'set data.workers to 0 to see the fault in the main thread, or to fewer if memory ran out.',
     { cause },
   );
-
-/** The compiled worker script; where this module runs as TypeScript, the one that the build put in dist. */
-function workerScript(): URL {
-  const self = import.meta.url;
-  if (!self.endsWith('.ts')) return new URL('./decode-worker.js', self);
-  const at = self.lastIndexOf('/src/');
-  return new URL('./decode-worker.js', `${self.slice(0, at)}/dist/${self.slice(at + '/src/'.length)}`);
-}

@@ -5,8 +5,8 @@
 import { closeSync, openSync } from 'node:fs';
 import type { KoffiFunc, LibraryHandle } from 'koffi';
 import { EngineError } from '../errors.js';
+import { koffi } from '../koffi.js';
 import { DOCTOR_HINT } from './doctor-hint.js';
-import { koffi } from './koffi.js';
 
 /** A native address; 0n is NULL. */
 export type Pointer = bigint;

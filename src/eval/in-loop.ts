@@ -1,5 +1,5 @@
 /** The evaluations that a configuration asks for, handed to the training loop. */
-import type { TrainConfig } from '../config/schema.js';
+import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { readingOptions } from '../data/datasets/reading-options.js';
 import { ClipTokenizer } from '../data/text/clip-tokenizer.js';
 import { CapstanError, ConfigError, DataError } from '../errors.js';
@@ -54,12 +54,13 @@ export async function planEvaluations(
 ): Promise<EvalPlan | undefined> {
   const { split: splitName, zeroShot: entries, retrieval, maxImages } = config.eval;
   if (entries.length === 0 && !retrieval) return undefined;
+  const [own] = dataSources(config.data) as [DataSource];
   const split = await naming(`eval.split is '${splitName}'`, () =>
-    readEvalSplit(config.data.path, {
+    readEvalSplit(own.path, {
       split: splitName,
       maxSkipRatio: config.data.maxSkipRatio,
       inform,
-      ...readingOptions(config.data),
+      ...readingOptions(own),
       ...(maxImages === undefined ? {} : { maxImages }),
     }),
   );

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { LoaderState } from '../data/loader.js';
+import type { SavedLoaderState } from '../data/loader.js';
 import { makeDirectories } from '../directories.js';
 import { CheckpointError } from '../errors.js';
 import {
@@ -33,7 +33,7 @@ export interface RunState {
   /** Kind and shape of the model, enough to rebuild it. */
   readonly model: { readonly kind: string; readonly config: unknown };
   /** Position in the data after the last batch of this step. */
-  readonly loader: LoaderState;
+  readonly loader: SavedLoaderState;
   /** The best value of the watched metric so far. */
   readonly best?: { readonly metric: string; readonly value: number; readonly step: number } | undefined;
 }
@@ -59,6 +59,9 @@ const stateSchema = z.object({
     broken: z.number().int().nonnegative(),
     seed: z.number().int(),
     fingerprint: z.string(),
+    // Checkpoints of earlier versions lack them; the loader says what that means.
+    batches: z.number().int().nonnegative().optional(),
+    carries: z.array(z.array(z.number())).optional(),
   }),
   best: z.object({ metric: z.string(), value: z.number(), step: z.number().int() }).optional(),
   files: z.record(z.string(), z.object({ bytes: z.number().int(), sha256: z.string() })),

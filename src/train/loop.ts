@@ -1,5 +1,6 @@
 /** The training loop: the only one. It knows steps, data, checkpoints and evaluations, but no model. */
 import type { Batch, Loader } from '../data/loader.js';
+import { type Diversity, summarize } from '../data/mix-stats.js';
 import { NumericError } from '../errors.js';
 import { pruneCheckpoints, type RunState, saveCheckpoint } from './checkpoint.js';
 import type { Evaluator } from './evaluator.js';
@@ -91,6 +92,7 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
     await pruneCheckpoints(options.checkpointRoot, options.keepLast, best === undefined ? [] : [best.step]);
   };
 
+  let epoch: number | undefined;
   let lastEnd = performance.now();
   while (step < schedule.totalSteps && !signal?.aborted) {
     const batch = await loader.next();
@@ -104,6 +106,11 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
       throw nonFinite(task, step, { loss, gradNorm }, batch, checkpoint);
     }
+    if (epoch !== undefined && batch.epoch !== epoch) {
+      const { previous } = loader.stats();
+      if (previous !== undefined) logger.logEpoch(step - 1, previous.epoch, previous.summary);
+    }
+    epoch = batch.epoch;
     const end = performance.now();
     logger.log({
       step,
@@ -136,19 +143,28 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
     }
     lastEnd = performance.now();
   }
+  if (epoch !== undefined) logger.logEpoch(step, epoch, loader.stats().cumulative);
   return { step, samplesSeen, skipped, finished: step >= schedule.totalSteps, evaluation, checkpoint };
 }
 
-/** What the batch was made of: kinds realised, text lengths, losses of text. */
-function batchMetrics(batch: Batch): Pick<MetricsRow, 'mix' | 'tokensMean' | 'truncatedShare'> {
-  const count = batch.keys.length;
-  const mix: Record<string, number> = {};
-  for (const kind of batch.kinds) mix[kind] = (mix[kind] ?? 0) + 1 / count;
+/** What the batch was made of: kinds realised, text lengths, losses of text, variety. */
+function batchMetrics(batch: Batch) {
+  const { ratios, sources, fallbacks, tokens, truncatedShare, diversity, duplicateCaptions } =
+    summarize(batch);
+  const byKind = (figure: keyof Diversity): Record<string, number> =>
+    Object.fromEntries(Object.entries(diversity).map(([kind, of]) => [kind, of[figure]]));
   return {
-    mix,
-    tokensMean: batch.numTokens.reduce((sum, n) => sum + n, 0) / count,
-    truncatedShare: batch.truncated / count,
-  };
+    mix: ratios,
+    ...(sources.length > 1 ? { sources: Object.fromEntries(sources.entries()) } : {}),
+    fallbacks,
+    tokensMean: tokens.mean,
+    tokensP95: tokens.p95,
+    truncatedShare,
+    vocabulary: byKind('vocabulary'),
+    distinct1: byKind('distinct1'),
+    distinct2: byKind('distinct2'),
+    duplicateCaptions,
+  } satisfies Partial<MetricsRow>;
 }
 
 function nonFinite(

@@ -59,12 +59,12 @@ export async function profileTraining(
 ): Promise<StepProfile> {
   const { outDir, steps = 10 } = options;
   const model = resolveClipConfig(config.model);
-  const source = await openTrainingData(config);
+  const data = await openTrainingData(config);
   try {
     const files = await prepareFiles(outDir, config.run.name);
     await startConfiguredEngine(config);
     const task = createTask(config, model);
-    const loader = await createLoader(loaderOptions(config, model, source)).catch((error: unknown) => {
+    const loader = await createLoader(loaderOptions(config, model, data)).catch((error: unknown) => {
       task.dispose();
       throw error;
     });
@@ -98,7 +98,7 @@ export async function profileTraining(
       task.dispose();
     }
   } finally {
-    await source.close();
+    await data.close();
   }
 }
 

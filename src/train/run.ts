@@ -4,7 +4,6 @@ import { didYouMean } from '../config/nearest.js';
 import type { TrainConfig } from '../config/schema.js';
 import type { DecodedCache } from '../data/decoded-cache.js';
 import { createLoader, type Loader } from '../data/loader.js';
-import type { Source } from '../data/sources/source.js';
 import { engineInfo } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import type { ClipConfig } from '../models/clip/index.js';
@@ -16,7 +15,13 @@ import type { ProgressStream } from './logging/progress.js';
 import { type LoopResult, runLoop } from './loop.js';
 import { findStart } from './resume.js';
 import { claimRunFolder, type RunPaths, runPaths, writeVersions } from './run-folder.js';
-import { createTask, loaderOptions, openTrainingData, startConfiguredEngine } from './setup.js';
+import {
+  createTask,
+  loaderOptions,
+  openTrainingData,
+  startConfiguredEngine,
+  type TrainingData,
+} from './setup.js';
 import { resolveClipConfig } from './tasks/clip-config.js';
 
 export interface TrainOptions {
@@ -64,19 +69,19 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
     );
   }
   const model = resolveClipConfig(config.model);
-  const source = await openTrainingData(config);
+  const data = await openTrainingData(config);
   const paths = runPaths(`${config.run.dir}/${config.run.name}`);
   let release: (() => Promise<void>) | undefined;
   try {
     release = await claimRunFolder(paths, resume !== 'none', inform);
     const checkpoint = await findStart(paths, config, resume, inform);
     return {
-      ...(await trainIn(paths, config, model, source, checkpoint, options, inform)),
+      ...(await trainIn(paths, config, model, data, checkpoint, options, inform)),
       directory: paths.directory,
     };
   } finally {
     await release?.();
-    await source.close();
+    await data.close();
   }
 }
 
@@ -84,7 +89,7 @@ async function trainIn(
   paths: RunPaths,
   config: TrainConfig,
   model: ClipConfig,
-  source: Source,
+  data: TrainingData,
   checkpoint: Checkpoint | undefined,
   options: TrainOptions,
   inform: (message: string) => void,
@@ -101,7 +106,7 @@ async function trainIn(
   try {
     if (checkpoint) task.restore(checkpoint.model, checkpoint.optimizer, checkpoint.directory);
     loader = await createLoader({
-      ...loaderOptions(config, model, source),
+      ...loaderOptions(config, model, data),
       ...(options.cache ? { cache: options.cache } : {}),
       onSkip: (reason, key) => inform(`Skipped ${key}: ${reason}`),
       onNoCaption: (key) => {
@@ -115,7 +120,7 @@ async function trainIn(
         repeatedKeys++;
         if (repeatedKeys > 1) return; // counted, and told at the end
         inform(
-          `Warning: more than one sample of ${source.path} has the key '${key}'. Samples with the same key draw the ` +
+          `Warning: more than one sample of ${data.sources.map(({ path }) => path).join(' or ')} has the key '${key}'. Samples with the same key draw the ` +
             "same kind of caption and the same crop in an epoch. Make the values of the column 'key' different.",
         );
       },
@@ -124,7 +129,7 @@ async function trainIn(
     // Only now is all known to fit: a run that is refused leaves nothing that would be in the way of the mended one.
     await writeFileAtomically(paths.config, dumpConfig(config));
     await writeVersions(paths, engineInfo(), training.seed);
-    const steps = totalSteps(config, source.numRows);
+    const steps = totalSteps(config, data.numRows);
     logger = new TrainLogger(paths.directory, {
       totalSteps: steps,
       logEvery: training.logEvery,

@@ -78,9 +78,9 @@ describe('capstan data build emoji', () => {
   });
 
   it('says what it built: rows, splits, and each style with its licence', async () => {
-    const { rows, styles } = await manifestOf(out);
+    const { rows, art } = await manifestOf(out);
     expect(stdout).toContain(`${rows} pictures`);
-    for (const [name, { licence, images }] of Object.entries(styles)) {
+    for (const [name, { licence, images }] of Object.entries(art)) {
       const line = stdout.split('\n').find((text) => text.trim().startsWith(`${name} `));
       expect(line).toContain(licence);
       expect(line).toContain(` ${images} `);

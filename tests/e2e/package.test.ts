@@ -40,7 +40,14 @@ describe('the package', () => {
     expect(files).toEqual(
       expect.arrayContaining([
         ...['README.md', 'CHANGELOG.md', 'LICENSE', 'package.json', 'configs/quickstart.yaml'],
-        ...['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'docs/training.md', 'docs/api/README.md'],
+        ...[
+          'dist/index.js',
+          'dist/index.d.ts',
+          'dist/cli/main.js',
+          'dist/data/image/resample.wasm',
+          'docs/training.md',
+          'docs/api/README.md',
+        ],
       ]),
     );
     const kinds = new Set(files.map((path) => path.split('/')[0]));

@@ -2,8 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { openSource } from '../../src/data/datasets/open.js';
-import type { Row, Value } from '../../src/data/schema.js';
+import { formatOf, openShard } from '../../src/data/datasets/shard-format.js';
+import type { Row, ShardFormat, Value } from '../../src/data/schema.js';
+import { BlockCache } from '../../src/data/sources/block-cache.js';
+import { openLocalFile } from '../../src/data/storage/stored-file.js';
 import { useCacheDirectory } from '../support/cache-directory.js';
 
 const data = join(import.meta.dirname, 'data');
@@ -25,16 +27,16 @@ it.each(Object.keys(files))('%s', async (name) => {
   const expected = rows.map(
     (row): Row => Object.fromEntries([...columns].map((column) => [column, expectedValue(row[column])])),
   );
-  // The second source reads by the index that the first one kept.
+  // The second shard reads by the index that the first one kept.
   for (const _ of ['scanned', 'kept']) {
-    const source = await openSource(join(data, 'records', name));
-    expect(new Set(source.columns)).toEqual(columns);
-    expect(await source.readRows([...rows.keys()], source.columns)).toEqual(expected);
+    const file = await openLocalFile(join(data, 'records', name));
+    const shard = await openShard(file, formatOf(name) as ShardFormat, new BlockCache(1 << 20));
+    expect(new Set(shard.columns)).toEqual(columns);
+    expect(await shard.readRows([...rows.keys()], shard.columns)).toEqual(expected);
     const reversed = [...rows.keys()].reverse();
-    expect(await source.readRows(reversed, source.columns)).toEqual(expected.toReversed());
+    expect(await shard.readRows(reversed, shard.columns)).toEqual(expected.toReversed());
     for (const column of columns) {
-      expect(await source.readColumn(column)).toEqual(expected.map((row) => row[column]));
+      expect(await shard.readColumn(column)).toEqual(expected.map((row) => row[column]));
     }
-    await source.close();
   }
 });

@@ -97,25 +97,29 @@ it('a loader resumed at any batches gives the batches, and the error, of one tha
   expect(numFailed).toBeGreaterThan(5); // so that the property says something about errors
 });
 
-it('an epoch hands out each usable key once, in the same order for any batch size', async () => {
+it('an epoch hands out each usable key once, batches of twice the size those of two', async () => {
   await fc.assert(
     fc.asyncProperty(plan, async (drawn) => {
       fc.pre(usableOf(drawn).length > 0);
       const options = { ...optionsOf(drawn), dropLast: false, epochs: 1 };
-      const keysOf = async (batchSize: number): Promise<string[]> => {
+      const keysOf = async (batchSize: number): Promise<string[][]> => {
         const loader = await createLoader({ ...options, batchSize });
-        const keys: string[] = [];
-        for await (const batch of loader) keys.push(...batch.keys);
+        const batches: string[][] = [];
+        for await (const { keys } of loader) batches.push([...keys].sort());
         await loader.close();
-        return keys;
+        return batches;
       };
-      const keys = await keysOf(drawn.batchSize);
-      expect([...keys].sort()).toEqual(
+      const batches = await keysOf(drawn.batchSize);
+      expect(batches.flat().sort()).toEqual(
         usableOf(drawn)
           .map(({ key }) => key as string)
           .sort(),
       );
-      expect(await keysOf(60)).toEqual(keys);
+      // Within a batch the order differs where a sample is broken, as its slot takes one from behind the batch.
+      const pairs = batches.flatMap((keys, i) =>
+        i % 2 === 0 ? [[...keys, ...(batches[i + 1] ?? [])].sort()] : [],
+      );
+      expect(await keysOf(2 * drawn.batchSize)).toEqual(pairs);
     }),
     { numRuns: 25 },
   );

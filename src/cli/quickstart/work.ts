@@ -111,11 +111,11 @@ export function quickstartWork({
 }
 
 async function allocateCache(config: TrainConfig): Promise<DecodedCache | undefined> {
-  const source = await openTrainingData(config);
+  const data = await openTrainingData(config);
   try {
-    return DecodedCache.allocate(config.data.cacheMiB * 2 ** 20, source.numRows);
+    return DecodedCache.allocate(config.data.cacheMiB * 2 ** 20, data.numRows);
   } finally {
-    await source.close();
+    await data.close();
   }
 }
 

@@ -19,33 +19,68 @@ const shardSchema = z.object({
 
 const counts = z.record(z.string(), z.number());
 
+/** Art that pictures are drawn from: a package, its maker and its licence. */
+const artSchema = z.object({
+  /** The split, where all pictures of this art are in one. */
+  split: z.string().optional(),
+  images: z.number(),
+  /** Things that the art has no drawing of. */
+  missing: z.number().optional(),
+  package: z.string(),
+  packageVersion: z.string(),
+  author: z.string(),
+  licence: z.string(),
+  licenceUrl: z.string(),
+});
+
+/** CLIP tokens of the captions of one kind, start and end of text not counted. */
+const tokensSchema = z.object({
+  least: z.number(),
+  median: z.number(),
+  most: z.number(),
+  /** Share within the kind's usual range (`captionRanges`), where it has one. */
+  withinRange: z.number().optional(),
+});
+
+const fileSchema = z.object({
+  name: z.string(),
+  rows: z.int().nonnegative(),
+  bytes: z.int().nonnegative(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
 const manifestSchema = z.object({
   name: z.string(),
-  version: z.literal(1),
+  version: z.literal(2),
   seed: z.number(),
   imageSize: z.number(),
   rows: z.number(),
   columns: z.array(z.object({ name: z.string(), type: z.custom<ColumnType>() })),
   splits: counts,
-  styles: z.record(
-    z.string(),
-    z.object({
-      split: z.string(),
-      images: z.number(),
-      /** Concepts that the style has no drawing of. */
-      missing: z.number(),
-      package: z.string(),
-      packageVersion: z.string(),
-      author: z.string(),
-      licence: z.string(),
-      licenceUrl: z.string(),
-    }),
-  ),
-  /** Rows by where their AltText comes from. */
-  altKinds: counts,
+  /** By the art's name: a style, or a collection. */
+  art: z.record(z.string(), artSchema),
+  /** Rows by what they have: where their AltText comes from (`altKinds`), their class, … */
+  counts: z.record(z.string(), counts),
+  /** Options of the set's own that shaped its rows. */
+  settings: z.record(z.string(), z.number()),
+  /** By caption kind; absent if the tokenizer could not be had. */
+  captionTokens: z.record(z.string(), tokensSchema).optional(),
+  /** Inputs that were left out, and why. */
+  skipped: z.array(z.object({ file: z.string(), reason: z.string() })),
+  /** Further files: questions, prompts. One row is one line of JSON. */
+  files: z.array(fileSchema),
   versions: z.record(z.string(), z.string()),
   shards: z.array(shardSchema),
 });
+
+/** Where pictures come from. */
+export type Art = z.infer<typeof artSchema>;
+
+/** Lengths of one caption kind. */
+export type CaptionTokens = z.infer<typeof tokensSchema>;
+
+/** A file of a data set that is not a shard. */
+export type ManifestFile = z.infer<typeof fileSchema>;
 
 /** One shard as the manifest lists it. */
 export type ManifestShard = z.infer<typeof shardSchema>;

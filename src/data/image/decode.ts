@@ -1,11 +1,14 @@
 /**
  * Image files to pixels, as Pillow decodes them for open_clip: an embedded colour profile is ignored,
  * an EXIF orientation is ignored, of an animation the first frame counts, and 16 bits become the upper 8.
- * Decoding is libvips's (through sharp); on JPEG, PNG, WebP and GIF its pixels equal Pillow's.
+ * Decoding is libjpeg-turbo's for ordinary JPEGs and libvips's (through sharp) for all else; on JPEG, PNG, WebP and GIF
+ * the pixels equal Pillow's.
  */
 import sharp, { type OutputInfo } from 'sharp';
 import { DataError } from '../../errors.js';
 import { type ColourMode, type ImageHeader, readImageHeader } from './header.js';
+import { decodeJpeg } from './jpeg.js';
+import type { PixelRoom, Pixels } from './pixels.js';
 
 // Images are small and many: they are decoded side by side by worker threads, and none twice.
 sharp.concurrency(1);
@@ -13,15 +16,6 @@ sharp.cache(false);
 
 /** Above this, Pillow refuses an image as a decompression bomb. */
 export const DEFAULT_MAX_PIXELS = 178_956_970;
-
-/** Decoded pixels: 8 bits, interleaved, row by row. */
-export interface Pixels {
-  readonly data: Uint8Array;
-  readonly width: number;
-  readonly height: number;
-  /** 3: RGB. 4: RGB and alpha, or CMYK. */
-  readonly channels: 3 | 4;
-}
 
 export interface DecodedImage extends Pixels {
   readonly mode: ColourMode;
@@ -32,6 +26,8 @@ export interface DecodedImage extends Pixels {
 export interface DecodeOptions {
   /** Larger images are refused before they are decoded. Default {@link DEFAULT_MAX_PIXELS}. */
   readonly maxPixels?: number;
+  /** Where the pixels may be put, for a caller that is done with them before it uses the room again. */
+  readonly room?: PixelRoom;
 }
 
 /** What the first bytes tell, without decoding. @throws DataError if they are of no image that can be read */
@@ -57,6 +53,8 @@ export function checkHeader(bytes: Uint8Array): ImageHeader {
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): Promise<DecodedImage> {
   const header = checkHeader(bytes);
   const maxPixels = options.maxPixels ?? DEFAULT_MAX_PIXELS;
+  const jpeg = header.format === 'jpeg' ? decodeJpeg(bytes, maxPixels, options.room) : undefined;
+  if (jpeg !== undefined) return { ...jpeg, mode: 'rgb', hasAlpha: false };
   const image = sharp(bytes, { ignoreIcc: true, failOn: 'error', limitInputPixels: maxPixels });
   if (header.mode === 'cmyk') image.pipelineColourspace('cmyk').toColourspace('cmyk');
   let decoded: { data: Buffer; info: OutputInfo };

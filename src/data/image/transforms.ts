@@ -10,8 +10,9 @@
  */
 import type { KeyedRandom } from '../../rng.js';
 import { type Box, type CropScale, evalGeometry, randomResizedCropBox } from './crop.js';
-import { type DecodedImage, type DecodeOptions, decodeImage, type Pixels } from './decode.js';
-import { copyBox, resizeBicubic, resizeNearest } from './resize-pil.js';
+import { type DecodedImage, type DecodeOptions, decodeImage } from './decode.js';
+import type { Pixels } from './pixels.js';
+import { resizeBicubic, resizeNearest } from './resize-pil.js';
 
 /** a * b / 255, rounded, for bytes. */
 function multiply255(a: number, b: number): number {
@@ -19,14 +20,12 @@ function multiply255(a: number, b: number): number {
   return ((product >> 8) + product) >> 8;
 }
 
-function dropFourth(pixels: Uint8Array): Uint8Array {
-  const out = new Uint8Array((pixels.length / 4) * 3);
+function dropFourth(pixels: Uint8Array, out: Uint8Array): void {
   for (let from = 0, to = 0; from < pixels.length; from += 4, to += 3) {
     out[to] = pixels[from] as number;
     out[to + 1] = pixels[from + 1] as number;
     out[to + 2] = pixels[from + 2] as number;
   }
-  return out;
 }
 
 function isOpaque({ data }: Pixels): boolean {
@@ -45,7 +44,7 @@ function premultiply({ data, width, height }: Pixels): Pixels {
   return { data: out, width, height, channels: 4 };
 }
 
-function unpremultiplyToRgb(pixels: Uint8Array): Uint8Array {
+function unpremultiply(pixels: Uint8Array): void {
   for (let i = 0; i < pixels.length; i += 4) {
     const alpha = pixels[i + 3] as number;
     if (alpha === 0 || alpha === 255) continue;
@@ -53,48 +52,49 @@ function unpremultiplyToRgb(pixels: Uint8Array): Uint8Array {
       pixels[i + c] = Math.min(255, Math.trunc((255 * (pixels[i + c] as number)) / alpha));
     }
   }
-  return dropFourth(pixels);
 }
 
-function cmykToRgb(pixels: Uint8Array): Uint8Array {
+/** Inks to colours, in the first three channels. */
+function cmykToRgb(pixels: Uint8Array): void {
   for (let i = 0; i < pixels.length; i += 4) {
     const light = 255 - (pixels[i + 3] as number);
     for (let c = 0; c < 3; c++) pixels[i + c] = light - multiply255(pixels[i + c] as number, light);
   }
-  return dropFourth(pixels);
 }
 
-/** Resizes a box of the image and returns the window of the result as RGB bytes. */
-function resizeToRgb(image: DecodedImage, box: Box, width: number, height: number, window: Box): Uint8Array {
-  const toRgb = (pixels: Uint8Array): Uint8Array => {
-    if (image.channels === 3) return pixels;
-    return image.mode === 'cmyk' ? cmykToRgb(pixels) : dropFourth(pixels);
-  };
-  if (width === box.width && height === box.height) {
-    return toRgb(copyBox(image, { ...window, left: box.left + window.left, top: box.top + window.top }));
+/** Resizes a box of the image and writes the window of the result as RGB bytes. */
+function resizeToRgb(
+  image: DecodedImage,
+  box: Box,
+  width: number,
+  height: number,
+  window: Box,
+  out: Uint8Array,
+): void {
+  const resize = image.mode === 'indexed' ? resizeNearest : resizeBicubic;
+  if (image.channels === 3) {
+    resize(image, box, width, height, window, out);
+    return;
   }
-  if (image.mode === 'indexed') return toRgb(resizeNearest(image, box, width, height, window));
-  if (image.hasAlpha && !isOpaque(image)) {
-    return unpremultiplyToRgb(resizeBicubic(premultiply(image), box, width, height, window));
-  }
-  return toRgb(resizeBicubic(image, box, width, height, window));
+  const unscaled = width === box.width && height === box.height;
+  const weighted = image.hasAlpha && image.mode !== 'indexed' && !unscaled && !isOpaque(image);
+  const pixels = new Uint8Array(window.width * window.height * 4);
+  resize(weighted ? premultiply(image) : image, box, width, height, window, pixels);
+  if (weighted) unpremultiply(pixels);
+  if (image.mode === 'cmyk') cmykToRgb(pixels);
+  dropFourth(pixels, out);
 }
 
-/** {@link evalTransform} of pixels that are decoded already. */
-export function evalPixels(image: DecodedImage, size: number): Uint8Array {
+/** As {@link evalTransform}, of pixels that are decoded already, written to `out`. */
+export function evalPixels(image: DecodedImage, size: number, out: Uint8Array): void {
   const { width, height, window } = evalGeometry(image.width, image.height, size);
-  return resizeToRgb(
-    image,
-    { left: 0, top: 0, width: image.width, height: image.height },
-    width,
-    height,
-    window,
-  );
+  const whole = { left: 0, top: 0, width: image.width, height: image.height };
+  resizeToRgb(image, whole, width, height, window, out);
 }
 
-/** A box of decoded pixels, resized to `size` by `size`: torchvision's `resized_crop`. */
-export function cropPixels(image: DecodedImage, box: Box, size: number): Uint8Array {
-  return resizeToRgb(image, box, size, size, { left: 0, top: 0, width: size, height: size });
+/** A box of decoded pixels, resized to `size` by `size` and written to `out`: torchvision's `resized_crop`. */
+export function cropPixels(image: DecodedImage, box: Box, size: number, out: Uint8Array): void {
+  resizeToRgb(image, box, size, size, { left: 0, top: 0, width: size, height: size }, out);
 }
 
 /**
@@ -108,17 +108,20 @@ export async function evalTransform(
   size: number,
   options?: DecodeOptions,
 ): Promise<Uint8Array> {
-  return evalPixels(await decodeImage(bytes, options), size);
+  const out = new Uint8Array(size * size * 3);
+  evalPixels(await decodeImage(bytes, options), size, out);
+  return out;
 }
 
-/** {@link trainTransform} of pixels that are decoded already. */
+/** As {@link trainTransform}, of pixels that are decoded already, written to `out`. */
 export function trainPixels(
   image: DecodedImage,
   size: number,
   random: KeyedRandom,
-  cropScale?: CropScale,
-): Uint8Array {
-  return cropPixels(image, randomResizedCropBox(image.width, image.height, random, cropScale), size);
+  cropScale: CropScale | undefined,
+  out: Uint8Array,
+): void {
+  cropPixels(image, randomResizedCropBox(image.width, image.height, random, cropScale), size, out);
 }
 
 /**
@@ -134,5 +137,7 @@ export async function trainTransform(
   random: KeyedRandom,
   options?: DecodeOptions & { readonly cropScale?: CropScale },
 ): Promise<Uint8Array> {
-  return trainPixels(await decodeImage(bytes, options), size, random, options?.cropScale);
+  const out = new Uint8Array(size * size * 3);
+  trainPixels(await decodeImage(bytes, options), size, random, options?.cropScale, out);
+  return out;
 }

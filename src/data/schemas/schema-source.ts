@@ -20,6 +20,7 @@ export class SchemaSource implements Source {
   readonly columns: readonly string[];
   readonly numRows: number;
   readonly shardRows: readonly number[];
+  readonly rowBytes: number | undefined;
   readonly fingerprint: string;
   readonly #bound: ReadonlyMap<string, BoundColumn>;
 
@@ -41,6 +42,8 @@ export class SchemaSource implements Source {
     ];
     this.numRows = source.numRows;
     this.shardRows = source.shardRows;
+    // What lies beside the shards is read image by image.
+    this.rowBytes = images === undefined ? source.rowBytes : undefined;
     const map = Object.fromEntries(bound.map(({ target, spec }) => [target, spec]));
     // Not the whole location of the images: they may be moved, as the shards may.
     const name = images?.location.split('/').findLast((part) => part !== '') ?? null;

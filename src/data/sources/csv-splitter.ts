@@ -94,7 +94,8 @@ export function csvFields(record: string, delimiter: string): string[] {
     if (record[at] === '"') {
       at++;
       for (;;) {
-        const quote = record.indexOf('"', at);
+        const found = record.indexOf('"', at);
+        const quote = found === -1 ? record.length : found; // as Python ends a field that is not closed
         field += record.slice(at, quote);
         at = quote + 1;
         if (record[at] !== '"') break;

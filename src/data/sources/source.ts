@@ -19,6 +19,11 @@ export interface Source {
   readonly numRows: number;
   /** Rows of each shard, in order; they add up to `numRows`. An epoch shuffles shards, then rows within a window. */
   readonly shardRows: readonly number[];
+  /**
+   * About how many bytes of the shards a row takes, where rows are read in pieces of many. Undefined where a row is as
+   * quickly read alone: then their order does not matter.
+   */
+  readonly rowBytes?: number | undefined;
   /** SHA-256 (hex) over shard names, sizes in bytes and row counts: a resumed run compares it. */
   readonly fingerprint: string;
   /**
@@ -49,6 +54,7 @@ export class ShardedSource implements Source {
   readonly columns: readonly string[];
   readonly numRows: number;
   readonly shardRows: readonly number[];
+  readonly rowBytes: number;
   readonly fingerprint: string;
   readonly #shards: readonly Shard[];
   /** First row of each shard, and the number of rows at the end. */
@@ -72,6 +78,7 @@ export class ShardedSource implements Source {
       );
     }
     this.path = path;
+    this.rowBytes = shards.reduce((sum, { size }) => sum + size, 0) / this.numRows;
     this.columns = first.columns.filter((column) => shards.every((shard) => shard.columns.includes(column)));
     this.fingerprint = hash.digest('hex');
     this.#shards = shards;
@@ -158,6 +165,7 @@ export class RowSubset implements Source {
   readonly columns: readonly string[];
   readonly numRows: number;
   readonly shardRows: readonly number[];
+  readonly rowBytes: number | undefined;
   readonly fingerprint: string;
 
   /** @param label what was chosen, for the fingerprint. */
@@ -171,6 +179,7 @@ export class RowSubset implements Source {
     this.columns = source.columns;
     this.numRows = rows.length;
     this.shardRows = countByShard(rows, source.shardRows);
+    this.rowBytes = source.rowBytes;
     this.fingerprint = createHash('sha256')
       .update(`${source.fingerprint}\0${label}\0${rows.length}`)
       .digest('hex');

@@ -1,5 +1,6 @@
-/** What a run leaves to be looked at: metrics.jsonl, eval.jsonl and TensorBoard's events. */
+/** What a run leaves to be looked at: metrics.jsonl, eval.jsonl, data.jsonl and TensorBoard's events. */
 import { join } from 'node:path';
+import type { MixSummary } from '../../data/loader.js';
 import { JsonlWriter, truncateAfterStep } from './jsonl.js';
 import { type ProgressStream, TrainProgress } from './progress.js';
 import { TensorboardWriter } from './tensorboard.js';
@@ -22,10 +23,22 @@ export interface MetricsRow {
   readonly imgPerSec: number;
   /** Share of each kind of caption in the batch. */
   readonly mix: Readonly<Record<string, number>>;
-  /** Mean length of the captions before they are cut, tokens. */
+  /** Share of each source in the batch, by its number; left out where there is one. */
+  readonly sources?: Readonly<Record<string, number>>;
+  /** Samples of the batch whose kind had no caption, so that another kind's stands in. */
+  readonly fallbacks: number;
+  /** Mean length of the captions before they are cut, and the length that 95 % of them do not exceed, tokens. */
   readonly tokensMean: number;
+  readonly tokensP95: number;
   /** Share of the captions that were cut. */
   readonly truncatedShare: number;
+  /** By kind: distinct tokens of the batch's captions. */
+  readonly vocabulary: Readonly<Record<string, number>>;
+  /** By kind: distinct tokens over all tokens, and distinct pairs of neighbours over all pairs. */
+  readonly distinct1: Readonly<Record<string, number>>;
+  readonly distinct2: Readonly<Record<string, number>>;
+  /** Share of the batch's captions that another sample of it has, too. */
+  readonly duplicateCaptions: number;
   /** Samples passed over since the run began because they are broken. */
   readonly skipped: number;
   /** Samples passed over since the run began because they have no caption of the mix. */
@@ -47,6 +60,7 @@ export interface TrainLoggerOptions {
 export class TrainLogger {
   readonly #metrics: JsonlWriter;
   readonly #evals: JsonlWriter;
+  readonly #data: JsonlWriter;
   readonly #board: TensorboardWriter;
   readonly #progress: TrainProgress | undefined;
   readonly #every: number;
@@ -60,10 +74,12 @@ export class TrainLogger {
     const { totalSteps, resumeStep, progress } = options;
     const metricsPath = join(runDir, 'metrics.jsonl');
     const evalPath = join(runDir, 'eval.jsonl');
+    const dataPath = join(runDir, 'data.jsonl');
     // Rows of a run that crashed before its first checkpoint go, too.
-    for (const path of [metricsPath, evalPath]) truncateAfterStep(path, resumeStep ?? 0);
+    for (const path of [metricsPath, evalPath, dataPath]) truncateAfterStep(path, resumeStep ?? 0);
     this.#metrics = new JsonlWriter(metricsPath);
     this.#evals = new JsonlWriter(evalPath);
+    this.#data = new JsonlWriter(dataPath);
     this.#board = new TensorboardWriter(runDir, (resumeStep ?? 0) + 1);
     this.#every = options.logEvery ?? 1;
     this.#totalSteps = totalSteps;
@@ -74,11 +90,20 @@ export class TrainLogger {
   log(row: MetricsRow): void {
     if (row.step % this.#every === 0 || row.step === this.#totalSteps) {
       this.#metrics.append(row);
-      const { step, mix, ...scalars } = row;
-      const shares = Object.entries(mix).map(([kind, share]) => [`mix/${kind}`, share]);
-      this.#board.scalars(step, prefixed('train/', { ...scalars, ...Object.fromEntries(shares) }));
+      const { step, ...values } = row;
+      this.#board.scalars(step, prefixed('train/', values));
     }
     this.#progress?.update(row);
+  }
+
+  /** Logs what an epoch's captions were, or those of an epoch so far. */
+  logEpoch(step: number, epoch: number, summary: MixSummary): void {
+    this.#data.append({ step, epoch, ...summary });
+    const { ratios, tokens, duplicateCaptions, duplicateKeys, diversity } = summary;
+    this.#board.scalars(
+      step,
+      prefixed('epoch/', { epoch, ratios, tokens, duplicateCaptions, duplicateKeys, ...diversity }),
+    );
   }
 
   /** Logs the figures of an evaluation by name, such as `val/zeroShot/label/top1`. */
@@ -91,6 +116,7 @@ export class TrainLogger {
   flush(): void {
     this.#metrics.flush();
     this.#evals.flush();
+    this.#data.flush();
     this.#board.flush();
   }
 
@@ -100,14 +126,18 @@ export class TrainLogger {
     this.flush();
     this.#metrics.close();
     this.#evals.close();
+    this.#data.close();
     this.#board.close();
   }
 }
 
+/** The numbers among the values, and those of maps as `map/name`. */
 function prefixed(prefix: string, values: Readonly<Record<string, unknown>>): Record<string, number> {
   return Object.fromEntries(
-    Object.entries(values).flatMap(([name, value]) =>
-      typeof value === 'number' ? [[`${prefix}${name}`, value]] : [],
-    ),
+    Object.entries(values).flatMap(([name, value]): [string, number][] => {
+      if (typeof value === 'number') return [[`${prefix}${name}`, value]];
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+      return Object.entries(prefixed(`${prefix}${name}/`, value as Record<string, unknown>));
+    }),
   );
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dumpConfig, loadConfig } from '../../../src/config/load.js';
+import { dataSources } from '../../../src/config/schema.js';
 import { ConfigError } from '../../../src/errors.js';
 import { resolveClipConfig } from '../../../src/train/tasks/clip-config.js';
 
@@ -52,6 +53,10 @@ describe('loadConfig', () => {
         prefetch: 4,
         cacheMiB: 0,
         maxSkipRatio: 0.01,
+        mixing: 'sample',
+        missing: 'renormalise',
+        captionDropout: 0,
+        shuffleBuffer: 'auto',
       },
       train: {
         batchSize: 8,
@@ -176,6 +181,50 @@ eval:
     expect((await loadConfig(path, ['data.captions={alt: 0.1, ssc: 0.2, dsc: 0.7}'])).data.captions.dsc).toBe(
       0.7,
     );
+  });
+
+  it('takes one data set or several, which are weighted all or not at all', async () => {
+    const path = write('a.yaml', minimal);
+    const read = { format: 'auto', schema: 'auto', images: null };
+    const sets = ['data.path=null', 'data.sources=[{path: a}, {path: b, split: val, captions: {dsc: 1}}]'];
+    expect(dataSources((await loadConfig(path, sets)).data)).toEqual([
+      { path: 'a', split: 'train', ...read },
+      { path: 'b', split: 'val', ...read, captions: { dsc: 1 } },
+    ]);
+    expect(dataSources((await loadConfig(path)).data)).toEqual([
+      { path: 'data/emoji', split: 'train', ...read },
+    ]);
+    const both = await problems(path, ['data.sources=[{path: a}]']);
+    expect(both).toContain(
+      '  a.yaml:2: data.path is "data/emoji"; it must be given, or data.sources, and not both',
+    );
+    expect(await problems(path, ['data.path=null'])).toContain(
+      '  --set: data.path is null; it must be given, or data.sources, and not both',
+    );
+    expect(
+      await problems(path, ['data.path=null', 'data.sources=[{path: a, weight: 1}, {path: b}]']),
+    ).toContain(
+      '  --set: data.sources is [{"path":"a","weight":1},{"path":"b"}]; it must have a weight each, or none of them',
+    );
+  });
+
+  it.each([
+    ['mixing=each', /data\.mixing is "each"; it must be "sample" or "batch" or "fixed"/],
+    ['missing=[alt, alt]', /data\.missing is \["alt","alt"\]; it must name no kind twice$/],
+    ['concat={order: [ssc, ssc]}', /data\.concat\.order is \["ssc","ssc"\]; it must name no kind twice$/],
+    ['captionDropout=1.5', /data\.captionDropout is 1\.5; it must be at most 1$/],
+    ['shuffleBuffer=0', /data\.shuffleBuffer is 0; it must/],
+    [
+      'mixSchedule={points: [{step: 5, captions: {alt: 1}}, {step: 5, captions: {ssc: 1}}]}',
+      /data\.mixSchedule\.points is .*; it must rise in their steps$/,
+    ],
+    [
+      'mixSchedule={points: [{step: 5, captions: {alt: 0.5}}]}',
+      /data\.mixSchedule\.points\[0\]\.captions is .*; it must add up to 1, and adds up to 0\.5$/,
+    ],
+  ])('refuses data.%s', async (value, problem) => {
+    const found = await problems(write('a.yaml', minimal), [`data.${value}`]);
+    expect(found).toContainEqual(expect.stringMatching(problem));
   });
 
   it('takes a schema by name and a map of columns onto those that are known', async () => {

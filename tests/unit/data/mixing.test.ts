@@ -8,7 +8,7 @@ const countKinds = (mix: ValidMix, numSamples: number, of: Record<string, string
   const counts: Record<string, number> = {};
   let fallbacks = 0;
   for (let i = 0; i < numSamples; i++) {
-    const drawn = drawCaption(mix, of, 7, 0, `key-${i}`);
+    const drawn = drawCaption(mix, of, { seed: 7, epoch: 0, key: `key-${i}` });
     if (drawn === undefined) continue;
     counts[drawn.kind] = (counts[drawn.kind] ?? 0) + 1;
     if (drawn.fallback) fallbacks++;
@@ -67,7 +67,10 @@ describe('drawCaption', () => {
   it('is a function of seed, epoch and key', () => {
     const mix = validateMix({ alt: 0.5, ssc: 0.5 });
     const kinds = (seed: number, epoch: number) =>
-      Array.from({ length: 64 }, (_, i) => drawCaption(mix, row, seed, epoch, `k${i}`)?.kind);
+      Array.from(
+        { length: 64 },
+        (_, i) => drawCaption(mix, row, { seed: seed, epoch: epoch, key: `k${i}` })?.kind,
+      );
     expect(kinds(1, 2)).toEqual(kinds(1, 2));
     expect(kinds(1, 3)).not.toEqual(kinds(1, 2));
     expect(kinds(2, 2)).not.toEqual(kinds(1, 2));
@@ -87,21 +90,26 @@ describe('drawCaption', () => {
   it('leaves the other samples as they are when a caption is missing', () => {
     const mix = validateMix({ alt: 0.2, ssc: 0.5, dsc: 0.3 });
     for (let i = 0; i < 500; i++) {
-      const whole = drawCaption(mix, row, 0, 0, `k${i}`);
-      const poorer = drawCaption(mix, { ...row, ssc: null }, 0, 0, `k${i}`);
+      const whole = drawCaption(mix, row, { seed: 0, epoch: 0, key: `k${i}` });
+      const poorer = drawCaption(mix, { ...row, ssc: null }, { seed: 0, epoch: 0, key: `k${i}` });
       if (whole?.kind !== 'ssc') expect(poorer).toEqual(whole);
     }
   });
 
   it('finds nothing where there is nothing', () => {
     const mix = validateMix({ alt: 0.5, ssc: 0.5 });
-    expect(drawCaption(mix, { alt: null, ssc: ' ', dsc: 'not in the mix' }, 0, 0, 'k')).toBeUndefined();
+    expect(
+      drawCaption(mix, { alt: null, ssc: ' ', dsc: 'not in the mix' }, { seed: 0, epoch: 0, key: 'k' }),
+    ).toBeUndefined();
   });
 
   it('takes each of several captions of a kind', () => {
     const mix = validateMix({ alt: 1 });
     const several = { alt: ['one', '', 'two', 'three'] };
-    const texts = Array.from({ length: 3000 }, (_, i) => drawCaption(mix, several, 0, 0, `k${i}`)?.text);
+    const texts = Array.from(
+      { length: 3000 },
+      (_, i) => drawCaption(mix, several, { seed: 0, epoch: 0, key: `k${i}` })?.text,
+    );
     for (const text of ['one', 'two', 'three']) within(texts.filter((t) => t === text).length, 3000, 1 / 3);
   });
 });

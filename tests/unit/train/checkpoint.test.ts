@@ -27,7 +27,15 @@ const state = (step: number): RunState => ({
   noCaption: 3,
   seed: 3,
   model: { kind: 'clip', config: { embedDim: 4 } },
-  loader: { epoch: 1, position: 16, broken: 1, seed: 3, fingerprint: 'abc' },
+  loader: {
+    epoch: 1,
+    position: 16,
+    broken: 1,
+    batches: 5,
+    carries: [[0.5, -0.5]],
+    seed: 3,
+    fingerprint: 'abc',
+  },
   best: { metric: 'zeroShot/top1', value: 0.5, step: 1 },
 });
 

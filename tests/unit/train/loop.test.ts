@@ -127,6 +127,21 @@ describe('runLoop', () => {
     for (const row of metrics) expect(row.dataWaitMs as number).toBeLessThanOrEqual(row.stepMs as number);
   });
 
+  it('logs what each epoch was made of when it ends, and the last so far', async () => {
+    await run();
+    const epochs = await rows(root, 'data.jsonl');
+    expect(epochs.map(({ step, epoch, samples }) => [step, epoch, samples])).toEqual([
+      [5, 0, 20],
+      [10, 1, 20],
+      [12, 2, 8],
+    ]);
+    expect(epochs[0]).toMatchObject({
+      ratios: { alt: 0.75, ssc: 0.25 },
+      skips: { 'cut off': 1 },
+      noCaption: 2,
+    });
+  });
+
   it('goes on after a stop at any step as if it had not stopped', async () => {
     const whole = join(root, 'whole');
     const expectedTask = new ToyTask();

@@ -1,5 +1,6 @@
 /** A model small enough to compute by hand, so that the loop's tests are about the loop. */
-import type { Batch, Loader, LoaderState } from '../../../src/data/loader.js';
+import type { Batch, Loader, SavedLoaderState } from '../../../src/data/loader.js';
+import { MixRecorder } from '../../../src/data/mix-stats.js';
 import type { EmbeddingModel } from '../../../src/models/embedding-model.js';
 import { KeyedRandom } from '../../../src/rng.js';
 import type { TensorMap } from '../../../src/train/checkpoint.js';
@@ -54,8 +55,9 @@ export class ToyTask implements TrainTask {
 }
 
 /** Batches of one-pixel images that are a function of seed and position only. */
-export function toyLoader(seed: number, resumeFrom?: LoaderState): Loader {
+export function toyLoader(seed: number, resumeFrom?: SavedLoaderState): Loader {
   let at = resumeFrom ? resumeFrom.epoch * BATCHES_PER_EPOCH + resumeFrom.position : 0;
+  const recorder = new MixRecorder();
   return {
     [Symbol.asyncIterator]: () => {
       throw new Error('the loop asks for each batch');
@@ -65,7 +67,7 @@ export function toyLoader(seed: number, resumeFrom?: LoaderState): Loader {
       const epoch = Math.floor(at / BATCHES_PER_EPOCH);
       const indexInEpoch = at % BATCHES_PER_EPOCH;
       at++;
-      return {
+      const batch: Batch = {
         images: Uint8Array.from({ length: BATCH * 3 }, () => random.int(256)),
         imageSize: 1,
         tokens: new Int32Array(BATCH),
@@ -75,22 +77,26 @@ export function toyLoader(seed: number, resumeFrom?: LoaderState): Loader {
         captions: ['a', 'b', 'c', 'd'],
         numTokens: Int32Array.of(2, 4, 6, 8),
         truncated: 1,
+        sources: [0, 0, 0, 0],
+        fallbacks: 0,
         skipped: indexInEpoch === 2 ? [{ key: 'bad', reason: 'cut off' }] : [],
         noCaption: indexInEpoch === 1 ? ['silent', 'mute'] : [],
         epoch,
         indexInEpoch,
       };
+      recorder.record(batch, epoch);
+      return batch;
     },
     state: () => ({
       epoch: Math.floor(at / BATCHES_PER_EPOCH),
       position: at % BATCHES_PER_EPOCH,
       broken: 0,
+      batches: at,
+      carries: [],
       seed,
       fingerprint: 'toy',
     }),
-    stats: () => {
-      throw new Error('the loop reads each batch instead');
-    },
+    stats: () => recorder.stats(),
     close: async () => {},
   };
 }

@@ -3,6 +3,7 @@
  * names, other languages; some of it empty, some about something else. The rates are in docs/data.md.
  */
 import { KeyedRandom } from '../../../rng.js';
+import { capitalise } from '../words.js';
 import { type Concept, otherLanguages } from './concepts.js';
 import type { Style } from './styles.js';
 
@@ -38,8 +39,6 @@ export interface Alt {
   /** What a reader learns about the picture from it; undefined if nothing. */
   readonly fact: string | undefined;
 }
-
-const capitalise = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** The AltText of the picture with that key. `all` are the concepts that an off-topic text may be about. */
 export function altOf(

@@ -1,23 +1,16 @@
 /** Builds the emoji data set: every concept in six vendors' drawings, as Arrow and Parquet shards. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError } from '../../../errors.js';
-import { type Row, splits } from '../../schema.js';
-import { writeArrow, writeParquet } from '../../sources/writers.js';
-import { MANIFEST_NAME, type Manifest, type ManifestShard } from '../manifest.js';
-import { describeFile, replaceDirectory, writeJson } from '../publish.js';
-import { type Concept, loadConcepts, readPackage } from './concepts.js';
+import { type Art, MANIFEST_NAME, type Manifest } from '../manifest.js';
+import { versionsOf } from '../packages.js';
+import { replaceDirectory, writeJson } from '../publish.js';
+import { type BuildOptions, checkCommon, checkInteger, countBy, writeShards } from '../shards.js';
+import { type Concept, loadConcepts } from './concepts.js';
 import { emojiColumns, makeRow, type Picture } from './rows.js';
 import { loadStyle, type StyleArt, styles } from './styles.js';
 
-/** What to build; everything has a default. */
-export interface BuildEmojiOptions {
-  /** Directory of the data set; replaced if it holds one already. Default data/emoji. */
-  readonly out?: string;
-  /** Side of the pictures in pixels, 16 to 1024. Default 96. */
-  readonly size?: number;
-  /** Seed of every draw. Default 0. */
-  readonly seed?: number;
+/** What to build; everything has a default, `size` 96. */
+export interface BuildEmojiOptions extends BuildOptions {
   /** Only so many concepts, spread evenly over all groups. Their rows are those of the whole set. */
   readonly limit?: number;
   /**
@@ -25,18 +18,7 @@ export interface BuildEmojiOptions {
    * a drawing on one ground only remembers the ground. Validation and test drawings have one picture each.
    */
   readonly renderings?: number;
-  readonly format?: ManifestShard['format'] | 'both';
-  /** Pictures rendered at a time. Default: the number of cores. */
-  readonly workers?: number;
-  readonly onProgress?: (done: number, total: number) => void;
-  /** Stops the build; nothing is left behind. */
-  readonly signal?: AbortSignal;
 }
-
-/** Rows of a shard. */
-const SHARD_ROWS = 1000;
-/** Rows that a reader reads at once, some half a megabyte. */
-const GROUP_ROWS = 100;
 
 /**
  * Builds the set and returns its manifest. The directory appears whole or not at all.
@@ -49,71 +31,47 @@ export async function buildEmoji(options: BuildEmojiOptions = {}): Promise<Manif
     size = 96,
     seed = 0,
     renderings = 3,
-    format = 'both',
     workers = availableParallelism(),
   } = options;
-  checkInteger('size', size, 16, 1024);
-  checkInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER);
-  checkInteger('workers', workers, 1, 256);
+  checkCommon(size, seed, workers);
   checkInteger('renderings', renderings, 1, 100);
   if (options.limit !== undefined) checkInteger('limit', options.limit, 1, Number.MAX_SAFE_INTEGER);
   const all = loadConcepts();
   const concepts = spread(all, options.limit ?? all.length);
   const art = styles.map((style) => loadStyle(style, all));
   const pictures = art.flatMap((of) => picturesOf(of, concepts, renderings));
-  const formats: readonly ManifestShard['format'][] = format === 'both' ? ['arrow', 'parquet'] : [format];
   const altKinds: Record<string, number> = {};
-  const shards: ManifestShard[] = [];
-  let done = 0;
-
   return replaceDirectory(out, async (directory) => {
-    for (const split of splits) {
-      const ofSplit = pictures.filter(({ style }) => style.split === split);
-      for (let start = 0; start < ofSplit.length; start += SHARD_ROWS) {
-        const wanted = ofSplit.slice(start, start + SHARD_ROWS);
-        const rows = await mapConcurrently(wanted, workers, async (picture): Promise<Row> => {
-          options.signal?.throwIfAborted();
-          const { row, altKind } = await makeRow(picture, all, seed, size);
-          altKinds[altKind] = (altKinds[altKind] ?? 0) + 1;
-          done++;
-          options.onProgress?.(done, pictures.length);
-          return row;
-        });
-        for (const each of formats) {
-          const name = `${split}-${String(start / SHARD_ROWS).padStart(5, '0')}.${each}`;
-          const write = each === 'arrow' ? writeArrow : writeParquet;
-          await write(join(directory, name), emojiColumns, rows, GROUP_ROWS);
-          shards.push({
-            name,
-            format: each,
-            split,
-            rows: rows.length,
-            ...(await describeFile(join(directory, name))),
-          });
-        }
-      }
-    }
+    const plan = {
+      columns: emojiColumns,
+      pictures,
+      splitOf: ({ style }: Picture) => style.split,
+      makeRow: async (picture: Picture) => {
+        const { row, altKind } = await makeRow(picture, all, seed, size);
+        altKinds[altKind] = (altKinds[altKind] ?? 0) + 1;
+        return row;
+      },
+    };
+    const shards = await writeShards(directory, plan, options, workers);
     const manifest: Manifest = {
       name: 'emoji',
-      version: 1,
+      version: 2,
       seed,
       imageSize: size,
       rows: pictures.length,
       columns: [...emojiColumns],
       splits: countBy(pictures, ({ style }) => style.split),
-      styles: Object.fromEntries(art.map((of) => [of.style.name, describeStyle(of, concepts, renderings)])),
-      altKinds,
-      versions: versions(),
+      art: Object.fromEntries(art.map((of) => [of.style.name, describeArt(of, concepts, renderings)])),
+      counts: { altKinds },
+      settings: { renderings },
+      skipped: [],
+      files: [],
+      versions: versionsOf(['emojibase-data', 'sharp', 'apache-arrow', 'hyparquet-writer']),
       shards,
     };
     await writeJson(join(directory, MANIFEST_NAME), manifest);
     return manifest;
   });
-}
-
-function checkInteger(name: string, value: number, low: number, high: number): void {
-  if (Number.isInteger(value) && value >= low && value <= high) return;
-  throw new ConfigError(`--${name} is ${value}; expected an integer from ${low} to ${high}.`);
 }
 
 /** `count` of the concepts at even distances. */
@@ -137,11 +95,7 @@ function picturesOf(
   });
 }
 
-function describeStyle(
-  art: StyleArt,
-  concepts: readonly Concept[],
-  renderings: number,
-): Manifest['styles'][string] {
+function describeArt(art: StyleArt, concepts: readonly Concept[], renderings: number): Art {
   return {
     split: art.style.split,
     images: picturesOf(art, concepts, renderings).length,
@@ -152,37 +106,4 @@ function describeStyle(
     licence: art.licence,
     licenceUrl: art.licenceUrl,
   };
-}
-
-/** capstan's version and those of the libraries that shape the files. */
-function versions(): Record<string, string> {
-  const { version, dependencies } = readPackage<{ version: string; dependencies: Record<string, string> }>(
-    '../../../../package.json',
-  );
-  const used = ['emojibase-data', 'sharp', 'apache-arrow', 'hyparquet-writer'];
-  return {
-    capstan: version,
-    ...Object.fromEntries(used.map((name) => [name, dependencies[name] ?? 'unknown'])),
-  };
-}
-
-function countBy<T>(items: readonly T[], nameOf: (item: T) => string): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const item of items) counts[nameOf(item)] = (counts[nameOf(item)] ?? 0) + 1;
-  return counts;
-}
-
-/** Maps with at most `limit` calls under way, keeping the order. */
-async function mapConcurrently<T, R>(
-  items: readonly T[],
-  limit: number,
-  map: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results = new Array<R>(items.length);
-  let next = 0;
-  const run = async (): Promise<void> => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await map(items[i] as T);
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, run));
-  return results;
 }

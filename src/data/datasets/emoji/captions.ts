@@ -4,8 +4,11 @@
  * (`caption_source`).
  */
 import { KeyedRandom } from '../../../rng.js';
+import { groundSentence } from '../ground.js';
+import { capitalise, listOf, withArticle } from '../words.js';
 import type { Alt } from './alt.js';
 import type { Concept } from './concepts.js';
+import { looks } from './looks.js';
 import { kindOf, nounOf } from './nouns.js';
 import type { Scene } from './scene.js';
 import type { Style } from './styles.js';
@@ -24,36 +27,6 @@ export interface Captions {
   readonly retrieval: readonly string[];
 }
 
-/** 'a' or 'an' before the words, or nothing before names and plurals. */
-export function withArticle(words: string): string {
-  if (/^\p{Lu}/u.test(words) || /(?:[^su]s|men|people)$/.test(words)) return words;
-  return `${/^(?:[aeio]|u(?!ni|se))/i.test(words) ? 'an' : 'a'} ${words}`;
-}
-
-const capitalise = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
-
-function listOf(words: readonly string[]): string {
-  return words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
-}
-
-/** The ground in a sentence. */
-function groundSentence({ texture, colour, otherColour }: Scene): string {
-  switch (texture) {
-    case 'plain':
-      return `The background is one even, pale ${colour} without any pattern on it`;
-    case 'gradient':
-      return `The background fades softly from pale ${colour} to pale ${otherColour}`;
-    case 'glow':
-      return `The background glows pale ${colour} in the middle and turns ${otherColour} at the edges`;
-    case 'dots':
-      return `The background is pale ${colour} with rows of darker ${colour} dots`;
-    case 'stripes':
-      return `The background is pale ${colour} with darker ${colour} stripes across it`;
-    case 'grid':
-      return `The background is pale ${colour} with a grid of darker ${colour} lines`;
-  }
-}
-
 function placeOf({ centre: [x, y] }: Scene): string {
   const across = x < 47.5 ? 'left' : x > 52.5 ? 'right' : '';
   const down = y < 47.5 ? 'upper' : y > 52.5 ? 'lower' : '';
@@ -69,16 +42,6 @@ function tiltOf({ tilt }: Scene): string {
 
 const sizeOf = ({ side }: Scene): string =>
   side < 64 ? 'rather small' : side < 72 ? 'of medium size' : 'large';
-
-/** How the art of a style looks. */
-const looks: Readonly<Record<string, string>> = {
-  noto: 'soft shading and rounded shapes',
-  twemoji: 'flat shapes without outlines',
-  'fluent-emoji-flat': 'flat, bright shapes',
-  fxemoji: 'simple flat shapes',
-  openmoji: 'black outlines and flat colours',
-  emojione: 'smooth, clean shapes',
-};
 
 /** The captions of the picture with that key. `colours` are the drawing's, the largest first. */
 export function captionsOf(

@@ -1,7 +1,5 @@
 /** The concepts that emoji stand for: names, tags and groups of emojibase-data, and the names in other languages. */
-import { createRequire } from 'node:module';
-
-const require = createRequire(import.meta.url);
+import { readPackage } from '../packages.js';
 
 /** The languages other than English in which AltText may be written: emojibase-data's, one variety each. */
 export const otherLanguages: readonly string[] =
@@ -34,11 +32,6 @@ interface Entry {
   readonly tags?: readonly string[];
   readonly group?: number;
   readonly subgroup?: number;
-}
-
-/** Reads a JSON file of an installed package. The caller states its type: the versions are pinned. */
-export function readPackage<T>(specifier: string): T {
-  return require(specifier) as T;
 }
 
 /** Code points as keys of maps: lower case, without the presentation selector U+FE0F. */

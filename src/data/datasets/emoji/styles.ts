@@ -1,7 +1,8 @@
 /** The six vendors' drawings of the concepts. */
 import { DataError } from '../../../errors.js';
 import type { Split } from '../../schema.js';
-import { type Concept, plainHexcode, readPackage } from './concepts.js';
+import { readPackage } from '../packages.js';
+import { type Concept, plainHexcode } from './concepts.js';
 import { fxemojiNames } from './fxemoji-names.js';
 
 /** A vendor's art. */

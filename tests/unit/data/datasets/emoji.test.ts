@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { colourName } from '../../../../src/data/datasets/colours.js';
 import { altOf, altShares } from '../../../../src/data/datasets/emoji/alt.js';
 import { buildEmoji } from '../../../../src/data/datasets/emoji/build.js';
-import { withArticle } from '../../../../src/data/datasets/emoji/captions.js';
-import { colourName, drawingColours } from '../../../../src/data/datasets/emoji/colours.js';
+import { drawingColours } from '../../../../src/data/datasets/emoji/colours.js';
 import { loadConcepts } from '../../../../src/data/datasets/emoji/concepts.js';
 import { fxemojiNames } from '../../../../src/data/datasets/emoji/fxemoji-names.js';
 import { sceneOf } from '../../../../src/data/datasets/emoji/scene.js';
@@ -14,6 +14,7 @@ import { loadStyle, styles } from '../../../../src/data/datasets/emoji/styles.js
 import { emojiClasses } from '../../../../src/data/datasets/emoji-classes.js';
 import type { Manifest } from '../../../../src/data/datasets/manifest.js';
 import { openSource } from '../../../../src/data/datasets/open.js';
+import { withArticle } from '../../../../src/data/datasets/words.js';
 import { captionKinds, type Row } from '../../../../src/data/schema.js';
 import { ConfigError, DataError } from '../../../../src/errors.js';
 
@@ -39,7 +40,7 @@ describe('the emoji data set', () => {
     expect(JSON.parse(await readFile(at('set/dataset.json'), 'utf8'))).toEqual(manifest);
     expect(manifest.rows).toBe(rows.length);
     expect(Object.values(manifest.splits).reduce((a, b) => a + b)).toBe(rows.length);
-    expect(manifest.styles.openmoji).toMatchObject({
+    expect(manifest.art.openmoji).toMatchObject({
       split: 'train',
       images: 24,
       missing: 0,

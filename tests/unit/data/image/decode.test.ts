@@ -3,6 +3,7 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { decodeImage } from '../../../../src/data/image/decode.js';
 import { readImageHeader } from '../../../../src/data/image/header.js';
+import { PixelRoom } from '../../../../src/data/image/pixels.js';
 import { evalTransform, trainTransform } from '../../../../src/data/image/transforms.js';
 import { DataError } from '../../../../src/errors.js';
 import { KeyedRandom } from '../../../../src/rng.js';
@@ -49,6 +50,51 @@ describe('decodeImage', () => {
   it('does not turn a photograph by its EXIF orientation', async () => {
     const image = await decodeImage(fixture('photo-exif-6.jpg'));
     expect([image.width, image.height, image.channels]).toEqual([130, 98, 3]);
+  });
+
+  it('keeps the upper 8 of 16 bits, in colour and grey', async () => {
+    const values = [0, 255, 256, 0x1234, 0x8000, 0xfeff, 0xff00, 0xffff];
+    const raw = Uint16Array.from(values.flatMap((v) => [v, v, v]));
+    const image = sharp(raw, { raw: { width: 8, height: 1, channels: 3 } });
+    for (const [space, bytes] of [
+      ['rgb16', await image.clone().toColourspace('rgb16').png().toBuffer()],
+      ['grey16', await image.clone().toColourspace('grey16').png().toBuffer()],
+    ] as const) {
+      expect(bytes[24], space).toBe(16);
+      const decoded = await decodeImage(bytes);
+      expect(decoded.channels).toBe(3);
+      expect([...decoded.data].filter((_, i) => i % 3 === 1)).toEqual(values.map((v) => v >> 8));
+    }
+  });
+
+  it('takes the first picture of an animation', async () => {
+    const frames = await Promise.all(
+      ['#ff0000', '#0000ff'].map((background) =>
+        sharp({ create: { width: 16, height: 12, channels: 3, background } })
+          .png()
+          .toBuffer(),
+      ),
+    );
+    const animation = sharp(frames, { join: { animated: true } });
+    for (const bytes of [
+      await animation.clone().gif().toBuffer(),
+      await animation.clone().webp({ lossless: true }).toBuffer(),
+    ]) {
+      expect((await sharp(bytes).metadata()).pages).toBe(2);
+      const { width, height, data } = await decodeImage(bytes);
+      expect([width, height, ...data.subarray(0, 3)]).toEqual([16, 12, 255, 0, 0]);
+    }
+  });
+
+  it('puts a photograph where it is told, and a second one in the same place', async () => {
+    const room = new PixelRoom();
+    const [first, second] = [fixture('photo-420.jpg'), fixture('photo-gray.jpg')];
+    const expected = await decodeImage(second);
+    const before = await decodeImage(first, { room });
+    expect(before).toEqual(await decodeImage(first));
+    const after = await decodeImage(second, { room });
+    expect(after).toEqual(expected);
+    expect(after.data.buffer).toBe(before.data.buffer);
   });
 
   it.each([

@@ -1,12 +1,31 @@
 import { describe, expect, it } from 'vitest';
-import type { Pixels } from '../../../../src/data/image/decode.js';
-import { copyBox, resizeBicubic, resizeNearest } from '../../../../src/data/image/resize-pil.js';
+import type { Box } from '../../../../src/data/image/crop.js';
+import type { Pixels } from '../../../../src/data/image/pixels.js';
+import * as pil from '../../../../src/data/image/resize-pil.js';
 import { KeyedRandom } from '../../../../src/rng.js';
 
 function noise(width: number, height: number, channels: 3 | 4): Pixels {
   const random = new KeyedRandom('noise', width, height);
   const data = Uint8Array.from({ length: width * height * channels }, () => random.int(256));
   return { data, width, height, channels };
+}
+
+type Resize = typeof pil.resizeBicubic;
+
+const resized =
+  (resize: Resize) =>
+  (source: Pixels, box: Box, width: number, height: number, window: Box): Uint8Array => {
+    const out = new Uint8Array(window.width * window.height * source.channels);
+    resize(source, box, width, height, window, out);
+    return out;
+  };
+const resizeBicubic = resized(pil.resizeBicubic);
+const resizeNearest = resized(pil.resizeNearest);
+
+function copyBox(source: Pixels, box: Box): Uint8Array {
+  const out = new Uint8Array(box.width * box.height * source.channels);
+  pil.copyBox(source, box, out);
+  return out;
 }
 
 const whole = ({ width, height }: { width: number; height: number }) => ({ left: 0, top: 0, width, height });

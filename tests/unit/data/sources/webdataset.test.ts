@@ -70,6 +70,19 @@ describe('WebDataset', () => {
     ]);
   });
 
+  it("reads sizes in GNU's base 256, and the last path and size of pax and long names", async () => {
+    const rows = await read(
+      { name: 'a.txt', data: 'four', size: '\x80\0\0\0\0\0\0\0\0\0\0\x04' },
+      { name: 'x', type: 'L', data: 'long/b.txt\0' },
+      { name: 'x', type: 'x', data: '20 path=other/b.txt\n9 size=3\n' },
+      { name: 'cut.txt', data: 'pax', size: '00000000000\0' },
+    );
+    expect(rows).toEqual([
+      { __key__: 'a', txt: 'four' },
+      { __key__: 'other/b', txt: 'pax' },
+    ]);
+  });
+
   it('ends at the first block of zeros, or at the end of the file', async () => {
     const one = tarMember({ name: 'a.txt', data: 'a' });
     expect((await open(one)).numRows).toBe(1);

@@ -24,8 +24,14 @@ const row = (step: number): MetricsRow => ({
   dataWaitMs: 1,
   imgPerSec: 400,
   mix: { alt: 0.25, ssc: 0.75 },
+  fallbacks: 1,
   tokensMean: 9.5,
+  tokensP95: 14,
   truncatedShare: 0,
+  vocabulary: { alt: 120 },
+  distinct1: { alt: 0.5 },
+  distinct2: { alt: 0.75 },
+  duplicateCaptions: 0,
   skipped: 0,
   noCaption: 0,
 });
@@ -50,7 +56,13 @@ describe('TrainLogger', () => {
     const events = readdirSync(dir).filter((name) => name.startsWith('events.out.tfevents.'));
     expect(events).toHaveLength(1);
     const bytes = text(events[0]!);
-    for (const tag of ['train/loss', 'train/mix/alt', 'train/mix/ssc', 'eval/val/top1']) {
+    for (const tag of [
+      'train/loss',
+      'train/mix/alt',
+      'train/mix/ssc',
+      'train/distinct2/alt',
+      'eval/val/top1',
+    ]) {
       expect(bytes).toContain(tag);
     }
     expect(bytes).not.toContain('train/step\u0015');

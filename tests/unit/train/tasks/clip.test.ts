@@ -38,6 +38,8 @@ function batch(number: number): Batch {
     captions: ['a', 'b', 'c', 'd'],
     numTokens: Int32Array.of(6, 6, 6, 6),
     truncated: 0,
+    sources: [0, 0, 0, 0],
+    fallbacks: 0,
     skipped: [],
     noCaption: [],
     epoch: 0,

@@ -1,4 +1,4 @@
-/** koffi, set up once: every engine file takes it from here, since no setting may change after the first library. */
+/** koffi, set up once: every file that calls native code takes it from here, since no setting may change after the first library. */
 import koffi from 'koffi';
 
 // XLA and LLVM recurse deeply; koffi runs native code on stacks of its own.

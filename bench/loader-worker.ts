@@ -1,0 +1,95 @@
+/** Our side of the loader bench: takes batches as it is told on standard input; see lib/protocol.ts. */
+import { createInterface } from 'node:readline';
+import { openSource } from '../src/data/datasets/open.js';
+import { decodeImage } from '../src/data/image/decode.js';
+import { createLoader, type Loader } from '../src/data/loader.js';
+import {
+  type LoaderSetup,
+  type MemoryReply,
+  REPLY,
+  type RequestName,
+  type Requests,
+} from './lib/protocol.js';
+
+/** The format of ours that is read: that which is the quickest to read at random. */
+const FORMAT = 'arrow';
+/** Files that are decoded for the limit, again and again. */
+const NUM_DECODED = 64;
+
+let opened: { loader: Loader; setup: LoaderSetup } | undefined;
+
+function current(): { loader: Loader; setup: LoaderSetup } {
+  if (!opened) throw new Error('the first request must be load');
+  return opened;
+}
+
+async function load(setup: LoaderSetup): Promise<Requests['load']['reply']> {
+  const { folder, batchSize, imageSize, workers, seed } = setup;
+  const loader = await createLoader({
+    source: `${folder}/${FORMAT}`,
+    captions: { alt: 1 },
+    contextLength: 77,
+    transform: 'train',
+    maxSkipRatio: 0,
+    ...{ batchSize, imageSize, workers, seed },
+  });
+  opened = { loader, setup };
+  await loader.next();
+  return { versions: {} };
+}
+
+const processorMs = (since?: NodeJS.CpuUsage): number => {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1000;
+};
+
+async function takeBatches(count: number): Promise<Requests['steps']['reply']> {
+  const stepMs: number[] = [];
+  const before = process.cpuUsage();
+  for (let i = 0; i < count; i++) {
+    const started = performance.now();
+    await current().loader.next();
+    stepMs.push(performance.now() - started);
+  }
+  return { stepMs, losses: [], processorMs: processorMs(before) };
+}
+
+async function decodeFor(seconds: number): Promise<Requests['decode']['reply']> {
+  const source = await openSource(`${current().setup.folder}/${FORMAT}`);
+  const rows = await source.readRows([...Array(NUM_DECODED).keys()], ['image']);
+  await source.close();
+  const before = process.cpuUsage();
+  const end = performance.now() + 1000 * seconds;
+  let images = 0;
+  for (; performance.now() < end; images++)
+    await decodeImage(rows[images % NUM_DECODED]?.image as Uint8Array);
+  return { images, processorMs: processorMs(before) };
+}
+
+function readMemory(): MemoryReply {
+  return { residentBytes: process.memoryUsage.rss(), peakBytes: process.resourceUsage().maxRSS * 1024 };
+}
+
+async function answer(name: RequestName, args: unknown): Promise<unknown> {
+  switch (name) {
+    case 'load':
+      return load(args as LoaderSetup);
+    case 'steps':
+      return takeBatches((args as { count: number }).count);
+    case 'decode':
+      return decodeFor((args as { seconds: number }).seconds);
+    case 'memory':
+      return readMemory();
+    default:
+      throw new Error(`this worker loads, and does not ${name}`);
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { name, arguments: args } = JSON.parse(line) as { name: RequestName; arguments: unknown };
+  const reply = await answer(name, args).then(
+    (value) => ({ reply: value }),
+    (error: unknown) => ({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  );
+  process.stdout.write(`${REPLY}${JSON.stringify(reply)}\n`);
+}
