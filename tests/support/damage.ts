@@ -1,5 +1,4 @@
-/** Seeded damage to files, and files in memory. */
-import type { StoredFile } from '../../src/data/storage/stored-file.js';
+/** Seeded damage to files. */
 
 /** Whole numbers from 0 to `below - 1`, the same for the same seed (mulberry32). */
 export function dice(seed: number): (below: number) => number {
@@ -44,30 +43,4 @@ export function damaged(bytes: Uint8Array, roll: (below: number) => number): Uin
     return Buffer.concat(parts);
   }
   return out;
-}
-
-/** A file in memory that counts the bytes read of it. */
-export class MemoryFile implements StoredFile {
-  readonly version = '0';
-  readonly size: number;
-  readonly reads: { readonly offset: number; readonly length: number }[] = [];
-
-  constructor(
-    readonly path: string,
-    private readonly bytes: Uint8Array,
-  ) {
-    this.size = bytes.length;
-  }
-
-  get bytesRead(): number {
-    return this.reads.reduce((sum, { length }) => sum + length, 0);
-  }
-
-  async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    if (offset < 0 || length < 0 || offset + length > this.size) {
-      throw new RangeError(`a read of ${length} bytes at ${offset} of ${this.size}`);
-    }
-    this.reads.push({ offset, length });
-    return new Uint8Array(this.bytes.subarray(offset, offset + length));
-  }
 }
