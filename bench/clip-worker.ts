@@ -1,16 +1,10 @@
 /** Our side of the CLIP benches: trains as it is told on standard input; see lib/protocol.ts. */
-import { createInterface } from 'node:readline';
 import { compile, startEngine, tf } from '../src/engine/index.js';
 import { session } from '../src/engine/session.js';
 import { useDefaultAllocator } from './lib/allocator.js';
 import { type ClipTraining, startTraining } from './lib/clip-training.js';
-import {
-  type MemoryReply,
-  REPLY,
-  type RequestName,
-  type Requests,
-  type TrainingSetup,
-} from './lib/protocol.js';
+import type { MemoryReply, RequestName, Requests, TrainingSetup } from './lib/protocol.js';
+import { serveRequests } from './lib/serve-requests.js';
 
 let training: ClipTraining | undefined;
 let precision: TrainingSetup['precision'] = 'fp32';
@@ -96,11 +90,4 @@ async function answer(name: RequestName, args: unknown): Promise<unknown> {
   }
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const { name, arguments: args } = JSON.parse(line) as { name: RequestName; arguments: unknown };
-  const reply = await answer(name, args).then(
-    (value) => ({ reply: value }),
-    (error: unknown) => ({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
-  );
-  process.stdout.write(`${REPLY}${JSON.stringify(reply)}\n`);
-}
+await serveRequests(answer);

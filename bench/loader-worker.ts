@@ -1,15 +1,9 @@
 /** Our side of the loader bench: takes batches as it is told on standard input; see lib/protocol.ts. */
-import { createInterface } from 'node:readline';
 import { openSource } from '../src/data/datasets/open.js';
 import { decodeImage } from '../src/data/image/decode.js';
 import { createLoader, type Loader } from '../src/data/loader.js';
-import {
-  type LoaderSetup,
-  type MemoryReply,
-  REPLY,
-  type RequestName,
-  type Requests,
-} from './lib/protocol.js';
+import type { LoaderSetup, MemoryReply, RequestName, Requests } from './lib/protocol.js';
+import { serveRequests } from './lib/serve-requests.js';
 
 /** Files that are decoded for the limit, again and again. */
 const NUM_DECODED = 64;
@@ -84,11 +78,4 @@ async function answer(name: RequestName, args: unknown): Promise<unknown> {
   }
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const { name, arguments: args } = JSON.parse(line) as { name: RequestName; arguments: unknown };
-  const reply = await answer(name, args).then(
-    (value) => ({ reply: value }),
-    (error: unknown) => ({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
-  );
-  process.stdout.write(`${REPLY}${JSON.stringify(reply)}\n`);
-}
+await serveRequests(answer);

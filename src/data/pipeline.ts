@@ -76,8 +76,8 @@ export interface DecodeOptions {
   /** Least and largest share of the image's area that the crop of `train` keeps. Default: open_clip's 0.9 to 1. */
   readonly cropScale?: CropScale;
   /**
-   * Decoding threads; 0 decodes in this thread. Default: one fewer than cores, at least 1. Node decodes at most
-   * UV_THREADPOOL_SIZE (4 unless set) images at a time in a process; resizing is not bound by it.
+   * Decoding threads; 0 decodes in this thread. Default: one fewer than cores, at least 1. Of images
+   * other than JPEG, Node decodes at most UV_THREADPOOL_SIZE (4 unless set) at a time in a process.
    */
   readonly workers?: number;
   /**

@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ConfigError, DataError } from '../../errors.js';
+import { mapConcurrently } from '../map-concurrently.js';
 import { type ShardFormat, shardFormats, splits } from '../schema.js';
 import { applySchema, type SchemaOptions } from '../schemas/apply.js';
 import { SchemaSource } from '../schemas/schema-source.js';
@@ -107,7 +108,7 @@ async function openShards(
     throw new ConfigError(`${path}: there is no split '${split}'; present are ${present}.`);
   }
   const wanted = ofSplit.length > 0 ? ofSplit : ofFormat;
-  const shards = await mapInOrder(wanted, OPEN_AT_ONCE, async (file) => {
+  const shards = await mapConcurrently(wanted, OPEN_AT_ONCE, async (file) => {
     const shard = await openLocalShard(file.path, format, cache);
     if (file.bytes !== undefined && (shard.size !== file.bytes || shard.numRows !== file.rows)) {
       throw new DataError(
@@ -169,32 +170,4 @@ function shardOf(path: string): ShardFile {
 
 async function openLocalShard(path: string, format: ShardFormat, cache: BlockCache): Promise<Shard> {
   return openShard(await openLocalFile(path), format, cache);
-}
-
-/**
- * Runs `work` on each item, on so many at once. If some fail, nothing new begins, and the error of the first of them in the
- * items' order is thrown.
- */
-async function mapInOrder<T, R>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results = new Array<R>(items.length);
-  const errors = new Map<number, unknown>();
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < items.length && errors.size === 0) {
-      const i = next++;
-      await work(items[i] as T).then(
-        (result) => {
-          results[i] = result;
-        },
-        (error: unknown) => errors.set(i, error),
-      );
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-  if (errors.size > 0) throw errors.get(Math.min(...errors.keys()));
-  return results;
 }

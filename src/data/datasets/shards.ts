@@ -1,6 +1,7 @@
 /** What all builds of data sets share: options checked, rows made several at a time and written split by split. */
 import { join } from 'node:path';
 import { ConfigError } from '../../errors.js';
+import { mapConcurrently } from '../map-concurrently.js';
 import { type Column, type Row, type Split, splits } from '../schema.js';
 import { writeArrow, writeParquet } from '../sources/writers.js';
 import type { ManifestShard } from './manifest.js';
@@ -94,19 +95,4 @@ export function countBy<T>(items: readonly T[], nameOf: (item: T) => string): Re
   const counts: Record<string, number> = {};
   for (const item of items) counts[nameOf(item)] = (counts[nameOf(item)] ?? 0) + 1;
   return counts;
-}
-
-/** Maps with at most `limit` calls under way, keeping the order. */
-export async function mapConcurrently<T, R>(
-  items: readonly T[],
-  limit: number,
-  map: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results = new Array<R>(items.length);
-  let next = 0;
-  const run = async (): Promise<void> => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await map(items[i] as T);
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, run));
-  return results;
 }

@@ -1,6 +1,7 @@
 /** A source whose own columns are read under capstan's names. */
 import { createHash } from 'node:crypto';
 import { ConfigError, DataError } from '../../errors.js';
+import { mapConcurrently } from '../map-concurrently.js';
 import { captionKinds, FAULT, type Row, rowFault, sampleKey, type Value } from '../schema.js';
 import { nearest, type Source } from '../sources/source.js';
 import type { BoundColumn } from './bind.js';
@@ -55,8 +56,8 @@ export class SchemaSource implements Source {
   async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
     const rows = await this.source.readRows(indices, this.#rawColumns(columns));
     const mapped = rows.map((row) => this.#map(row, columns));
-    if (columns.includes('image')) await this.#readImages(mapped, rows);
-    return mapped.map((row) => settle(row, columns));
+    const read = columns.includes('image') ? await this.#readImages(mapped, rows) : mapped;
+    return read.map((row) => settle(row, columns));
   }
 
   async readColumn(column: string): Promise<Value[]> {
@@ -66,8 +67,8 @@ export class SchemaSource implements Source {
       Object.fromEntries(raw.map((name, i) => [name, values[i]?.[row] ?? null])),
     );
     const mapped = rows.map((row) => this.#map(row, [column]));
-    if (column === 'image') await this.#readImages(mapped, rows);
-    return mapped.map((row, i) => {
+    const read = column === 'image' ? await this.#readImages(mapped, rows) : mapped;
+    return read.map((row, i) => {
       const fault = rowFault(row);
       if (fault !== undefined) throw new DataError(`${this.path}, row ${i}: ${fault}`);
       return row[column] ?? null;
@@ -110,12 +111,10 @@ export class SchemaSource implements Source {
   }
 
   /** Puts the bytes of image files in the place of their paths, a few at a time. */
-  async #readImages(rows: Row[], raw: readonly Row[]): Promise<void> {
-    const waiting = rows.keys();
-    const work = async (): Promise<void> => {
-      for (const i of waiting) rows[i] = await this.#withImage(rows[i] as Row, raw[i] as Row);
-    };
-    await Promise.all(Array.from({ length: IMAGES_AT_ONCE }, work));
+  #readImages(rows: readonly Row[], raw: readonly Row[]): Promise<Row[]> {
+    return mapConcurrently([...rows.entries()], IMAGES_AT_ONCE, ([i, row]) =>
+      this.#withImage(row, raw[i] as Row),
+    );
   }
 
   async #withImage(row: Row, raw: Row): Promise<Row> {

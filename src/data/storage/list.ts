@@ -1,8 +1,10 @@
 /** The files that a path, folder or pattern stands for, in an order that does not depend on where they lie. */
+
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TransferError } from '../../assets/request.js';
 import { DataError } from '../../errors.js';
+import { mapConcurrently } from '../map-concurrently.js';
 import { comparePaths, expandBraces, globToRegExp, hasWildcard, splitAtWildcard } from './patterns.js';
 import { message, openLocalFile, type StoredFile } from './stored-file.js';
 
@@ -44,15 +46,7 @@ export async function listPatterns(pattern: string, placeOf: (url: string) => Pl
   const literal = placeOf(pattern);
   if (literal.kind === 'local' && (await kindOf(literal.path)) !== undefined) return listLocal(literal.path);
   const patterns = expandBraces(pattern);
-  const found: ListedFile[][] = new Array(patterns.length);
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let i = next++; i < patterns.length; i = next++) {
-      const one = patterns[i] as string;
-      found[i] = await listOne(one, placeOf(one));
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, patterns.length) }, worker));
+  const found = await mapConcurrently(patterns, CONCURRENCY, (one) => listOne(one, placeOf(one)));
   return found.flat();
 }
 

@@ -4,20 +4,13 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { DataError } from '../../../errors.js';
 import { uniform } from '../../../rng.js';
+import { mapConcurrently } from '../../map-concurrently.js';
 import type { Split } from '../../schema.js';
 import { CaptionMeter } from '../caption-tokens.js';
 import { MANIFEST_NAME, type Manifest } from '../manifest.js';
 import { versionsOf } from '../packages.js';
 import { replaceDirectory, writeJson } from '../publish.js';
-import {
-  type BuildOptions,
-  checkCommon,
-  checkInteger,
-  checkShare,
-  countBy,
-  mapConcurrently,
-  writeShards,
-} from '../shards.js';
+import { type BuildOptions, checkCommon, checkInteger, checkShare, countBy, writeShards } from '../shards.js';
 import { clusterDuplicates, type Fingerprint, fingerprintOf, hashText } from './duplicates.js';
 import { type ClipFile, DEFAULT_FROM, listClips, type SkippedFile } from './files.js';
 import { THUMB_SIDE } from './look.js';
