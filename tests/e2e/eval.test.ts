@@ -112,7 +112,7 @@ describe('capstan eval zero-shot', () => {
       return stderr;
     };
     expect(await wrong('--classes', 'colour')).toMatch(
-      /no text column 'colour' .* it has key, style, hexcode/,
+      /no text column 'colour' .* it has key, style, hexcode, group/,
     );
     expect(await wrong('--templates', 'none.txt')).toContain(
       "expected 'emoji', 'openai' or a readable text file",

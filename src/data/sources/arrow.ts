@@ -226,7 +226,8 @@ class ArrowShard implements Shard {
       if (held === undefined) places.set(batch, [place]);
       else held.push(place);
     }
-    const rows = indices.map((): Row => ({}));
+    // In the columns' order, whichever is read first.
+    const rows = indices.map((): Row => Object.fromEntries(columns.map((column) => [column, null])));
     await Promise.all(
       [...places].flatMap(([batch, wanted]) => {
         const local = wanted.map((place) => (indices[place] as number) - batch.firstRow);

@@ -62,7 +62,8 @@ class ParquetShard implements Shard {
       if (held === undefined) places.set(group, [place]);
       else held.push(place);
     }
-    const rows = indices.map((): Row => ({}));
+    // In the columns' order, whichever is read first.
+    const rows = indices.map((): Row => Object.fromEntries(columns.map((name) => [name, null])));
     await Promise.all(
       [...places].flatMap(([group, wanted]) =>
         columns.map(async (name) => {
