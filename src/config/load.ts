@@ -2,9 +2,9 @@
 import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { ConfigError } from '../errors.js';
+import { didYouMean } from '../nearest.js';
 import { schemaAt, trainConfigJsonSchema } from './json-schema.js';
 import { formatPath, Layers, layFile, laySet, type Path } from './layers.js';
-import { didYouMean } from './nearest.js';
 import { type TrainConfig, trainConfigSchema } from './schema.js';
 
 /**

@@ -3,9 +3,9 @@
  * neither workers nor a resume change it and a run can be replayed.
  */
 import { ConfigError } from '../errors.js';
+import { nearest } from '../nearest.js';
 import { uniform } from '../rng.js';
 import { type CaptionKind, captionKinds, type Row, type Value } from './schema.js';
-import { nearest } from './sources/source.js';
 
 /** Weights of the caption kinds, which sum to 1. */
 export type CaptionMix = Readonly<Partial<Record<CaptionKind, number>>>;

@@ -1,12 +1,12 @@
 /** A whole training run from a configuration: folder, engine, data, model, loop. */
 import { dumpConfig } from '../config/load.js';
-import { didYouMean } from '../config/nearest.js';
 import type { TrainConfig } from '../config/schema.js';
 import type { DecodedCache } from '../data/decoded-cache.js';
 import { createLoader, type Loader } from '../data/loader.js';
 import { engineInfo } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import type { ClipConfig } from '../models/clip/index.js';
+import { didYouMean } from '../nearest.js';
 import { writeFileAtomically } from '../safetensors.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { Evaluator } from './evaluator.js';

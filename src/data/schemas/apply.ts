@@ -1,6 +1,7 @@
 /** Reads a source by the schema that was chosen or found. */
 import { ConfigError } from '../../errors.js';
-import { nearest, type Source } from '../sources/source.js';
+import { nearest } from '../../nearest.js';
+import type { Source } from '../sources/source.js';
 import { bindColumns } from './bind.js';
 import type { ColumnMap } from './column-map.js';
 import { detectSchema } from './detect.js';

@@ -1,7 +1,7 @@
 /** A column map held against the columns that a source has. */
 import { ConfigError } from '../../errors.js';
+import { nearest } from '../../nearest.js';
 import type { Row, Value } from '../schema.js';
-import { nearest } from '../sources/source.js';
 import { type ColumnMap, isTarget, type Target, targets } from './column-map.js';
 import { type ColumnPath, parsePath, valueAt } from './column-path.js';
 

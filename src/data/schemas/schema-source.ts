@@ -1,9 +1,10 @@
 /** A source whose own columns are read under capstan's names. */
 import { createHash } from 'node:crypto';
 import { ConfigError, DataError } from '../../errors.js';
+import { nearest } from '../../nearest.js';
 import { mapConcurrently } from '../map-concurrently.js';
 import { captionKinds, FAULT, type Row, rowFault, sampleKey, type Value } from '../schema.js';
-import { nearest, type Source } from '../sources/source.js';
+import type { Source } from '../sources/source.js';
 import type { BoundColumn } from './bind.js';
 import { isTarget, type Target } from './column-map.js';
 import type { ImageRoot } from './image-root.js';

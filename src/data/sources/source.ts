@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { ConfigError, DataError } from '../../errors.js';
+import { nearest } from '../../nearest.js';
 import type { Row, Value } from '../schema.js';
 
 export type { Row, Value } from '../schema.js';
@@ -206,32 +207,4 @@ export class RowSubset implements Source {
 
 function outOfRange({ path, numRows }: Source, index: number): DataError {
   return new DataError(`${path}: there is no row ${index}; rows run from 0 to ${numRows - 1}.`);
-}
-
-/** The name with the fewest edits to `name`, if at most half of its characters change. */
-export function nearest(name: string, names: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let fewest = Math.max(2, Math.floor(name.length / 2)) + 1;
-  for (const other of names) {
-    const edits = editDistance(name.toLowerCase(), other.toLowerCase());
-    if (edits < fewest) {
-      fewest = edits;
-      best = other;
-    }
-  }
-  return best;
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1] ? 0 : 1;
-      next.push(Math.min((row[j - 1] as number) + same, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }

@@ -1,4 +1,5 @@
 import { ConfigError } from '../../errors.js';
+import { didYouMean } from '../../nearest.js';
 
 /** The image tower: a vision transformer with a class token. */
 export interface ClipVisionConfig {
@@ -124,30 +125,13 @@ export const clipPresets: Readonly<Record<string, ClipConfig>> = {
   'ViT-e-14': vit(1280, [224, 14, 1792, 56, 112, 8.5715], [1280, 36, 20]),
 };
 
-/** Least number of one-character insertions, deletions and substitutions between two words. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(substituted, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
-
 /** The preset of that name. @throws ConfigError, with the nearest name, if there is none. */
 export function clipPreset(name: string): ClipConfig {
   if (Object.hasOwn(clipPresets, name)) return clipPresets[name]!;
-  const distance = (known: string): number => editDistance(known.toLowerCase(), name.toLowerCase());
-  const nearest = Object.keys(clipPresets).reduce((best, known) =>
-    distance(known) < distance(best) ? known : best,
-  );
+  const names = Object.keys(clipPresets);
   throw new ConfigError(
-    `There is no CLIP preset "${name}"; the nearest is "${nearest}". ` +
-      `The presets are ${Object.keys(clipPresets).join(', ')}.`,
+    `There is no CLIP preset "${name}"${didYouMean(name, names) || '.'} ` +
+      `The presets are ${names.join(', ')}.`,
   );
 }
 

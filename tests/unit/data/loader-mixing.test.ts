@@ -110,7 +110,7 @@ describe('mixing', () => {
       ).catch((error: unknown) => error);
       expect(batches).toEqual(
         new ConfigError(
-          "missing.afc: memory has no column 'afc'; the nearest is 'alt'. Its columns are key, image, alt, ssc, dsc.",
+          "missing.afc: memory has no column 'afc'. Its columns are key, image, alt, ssc, dsc.",
         ),
       );
       const found = await batchesOf({ source, mixing, captions: { ssc: 1 }, missing: ['dsc', 'alt'] }, 10);

@@ -27,7 +27,7 @@ describe('resolveClipConfig', () => {
   });
 
   it('refuses unknown presets and models that cannot be', () => {
-    expect(() => resolveClipConfig({ preset: 'ViT-B32' })).toThrow(/nearest is "ViT-B-32"/);
+    expect(() => resolveClipConfig({ preset: 'ViT-B32' })).toThrow(/did you mean 'ViT-B-32'/);
     expect(() => resolveClipConfig({ preset: 'ViT-B-32', vision: { patchSize: 30 } })).toThrow(ConfigError);
   });
 });

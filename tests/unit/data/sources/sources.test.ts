@@ -16,7 +16,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSource } from '../../../../src/data/datasets/open.js';
 import type { Column, Row } from '../../../../src/data/schema.js';
 import { BlockCache } from '../../../../src/data/sources/block-cache.js';
-import { nearest } from '../../../../src/data/sources/source.js';
 import { writeArrow, writeParquet } from '../../../../src/data/sources/writers.js';
 import { ConfigError, DataError } from '../../../../src/errors.js';
 
@@ -258,13 +257,5 @@ describe('BlockCache', () => {
     expect(reads).toEqual(['a', 'b', 'c', 'b']);
     await expect(cache.get('d', 1, () => Promise.reject(new DataError('no')))).rejects.toThrow('no');
     expect(await cache.get('d', 1, async () => 'again')).toBe('again');
-  });
-});
-
-describe('nearest', () => {
-  it('finds a misspelt name and nothing for a foreign one', () => {
-    expect(nearest('captoin', ['key', 'caption', 'alt'])).toBe('caption');
-    expect(nearest('ALT', ['key', 'alt'])).toBe('alt');
-    expect(nearest('zebra', ['key', 'image'])).toBeUndefined();
   });
 });

@@ -37,7 +37,7 @@ describe('clipPresets', () => {
 
   it('names the nearest preset for an unknown one', () => {
     expect(() => clipPreset('vit-b32')).toThrow(ConfigError);
-    expect(() => clipPreset('vit-b32')).toThrow(/no CLIP preset "vit-b32"; the nearest is "ViT-B-32"/);
+    expect(() => clipPreset('vit-b32')).toThrow(/no CLIP preset "vit-b32"; did you mean 'ViT-B-32'\?/);
     expect(() => clipPreset('toString')).toThrow(ConfigError);
   });
 });
