@@ -28,6 +28,7 @@ export {
   type PlannedBatch,
   planBatches,
   type SavedLoaderState,
+  type SavedMix,
   type Skip,
 } from './data/loader.js';
 export type { MixPoint, MixScheduleOptions } from './data/mix-schedule.js';

@@ -8,7 +8,7 @@ import { type Batch, buildBatch } from './batch.js';
 import type { AssembledBatch, BatchAssembler } from './batch-assembler.js';
 import { KeyWatch } from './key-watch.js';
 import type { LoaderState } from './loader-state.js';
-import { MixRecorder, type MixStats, type Skip } from './mix-stats.js';
+import { MixRecorder, type MixStats, type SavedMix, type Skip } from './mix-stats.js';
 import type { CaptionLabel } from './mixing.js';
 import {
   checkInteger,
@@ -23,12 +23,14 @@ import { encodeCaptions } from './text-encoder.js';
 
 export type { Batch } from './batch.js';
 export type { LoaderState, SavedLoaderState } from './loader-state.js';
-export type { MixStats, MixSummary, Skip } from './mix-stats.js';
+export type { MixStats, MixSummary, SavedMix, Skip } from './mix-stats.js';
 export type { LoaderSource, OrderOptions } from './pipeline.js';
 
 export interface LoaderOptions extends OrderOptions, DecodeOptions {
   /** Batches prepared ahead. Default 4. */
   readonly prefetch?: number;
+  /** With `resumeFrom`: what the other loader had counted of the epoch, so that its statistics go on, too. */
+  readonly mixFrom?: SavedMix | undefined;
   /** Told why of each broken sample when the batch before which it was passed over is handed out. */
   readonly onSkip?: (reason: string, key: string) => void;
   /** Told likewise of each sample that has no caption of the mix. */
@@ -54,6 +56,8 @@ export interface Loader extends AsyncIterable<Batch> {
   state(): LoaderState;
   /** Composition of the last batch and of its epoch so far. */
   stats(): MixStats;
+  /** What {@link stats} has counted of the epoch, for `LoaderOptions.mixFrom`. */
+  mix(): SavedMix;
   /** Ends workers and work under way, also in mid-epoch. May be called again. */
   close(): Promise<void>;
 }
@@ -127,7 +131,7 @@ interface Prepared {
 class StreamLoader implements Loader {
   readonly #options: LoaderOptions;
   readonly #pipeline: Pipeline;
-  readonly #recorder = new MixRecorder();
+  readonly #recorder: MixRecorder;
   /** By source, as the key of another source is another sample's. */
   readonly #keyWatches = new Map<number, KeyWatch>();
   /** Batches under preparation, each begun when the one before has its samples. */
@@ -141,6 +145,7 @@ class StreamLoader implements Loader {
   constructor(options: LoaderOptions, pipeline: Pipeline) {
     this.#options = options;
     this.#pipeline = pipeline;
+    this.#recorder = new MixRecorder(options.mixFrom);
     this.#state = pipeline.start;
     this.#prepare();
   }
@@ -164,6 +169,10 @@ class StreamLoader implements Loader {
 
   stats(): MixStats {
     return this.#recorder.stats();
+  }
+
+  mix(): SavedMix {
+    return this.#recorder.save();
   }
 
   close(): Promise<void> {

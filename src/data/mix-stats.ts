@@ -1,5 +1,5 @@
 /** What the loader's batches were made of: the mix as it came out, texts, repeats, fallbacks, samples passed over. */
-import { DistinctCounter, textHash } from './distinct.js';
+import { DistinctCounter, type SavedCounter, textHash } from './distinct.js';
 import type { CaptionLabel } from './mixing.js';
 
 /** A broken sample. */
@@ -54,13 +54,14 @@ export interface MixSummary {
   readonly exact: boolean;
 }
 
-/** Composition of the last batch, and of all batches of its epoch since the loader started or resumed. */
+/** Composition of the last batch, and of all batches of its epoch so far. */
 export interface MixStats {
   /** Epoch of the last batch. */
   readonly epoch: number;
   readonly step: MixSummary;
+  /** Since the epoch began or, without `LoaderOptions.mixFrom`, the loader resumed. */
   readonly cumulative: MixSummary;
-  /** All batches of the epoch before since the loader started or resumed; undefined if there were none. */
+  /** The same of the epoch before; undefined if there was none. */
   readonly previous: { readonly epoch: number; readonly summary: MixSummary } | undefined;
 }
 
@@ -80,12 +81,51 @@ export interface CountedBatch {
   readonly noCaption: readonly string[];
 }
 
+/** What {@link MixRecorder} has counted of an epoch, as JSON: some hundred KB, or a few MB of a large epoch. */
+export interface SavedMix {
+  readonly epoch: number;
+  readonly samples: number;
+  readonly fallbacks: number;
+  readonly truncated: number;
+  readonly noCaption: number;
+  readonly texts: number;
+  readonly kinds: readonly (readonly [CaptionLabel, number])[];
+  readonly sources: readonly (readonly [number, number])[];
+  readonly skips: readonly (readonly [string, number])[];
+  readonly lengths: readonly (readonly [number, number])[];
+  readonly tokens: readonly (readonly [CaptionLabel, SavedTokens])[];
+  readonly captions: SavedCounter;
+  readonly keys: SavedCounter;
+}
+
+/** The part of {@link SavedMix} on the tokens of one kind. */
+export interface SavedTokens {
+  readonly tokens: SavedCounter;
+  readonly pairs: SavedCounter;
+  readonly numTokens: number;
+  readonly numPairs: number;
+}
+
 /** Tokens of the texts of one kind. */
 class TokenTally {
-  readonly #tokens = new DistinctCounter();
-  readonly #pairs = new DistinctCounter();
+  #tokens = new DistinctCounter();
+  #pairs = new DistinctCounter();
   #numTokens = 0;
   #numPairs = 0;
+
+  static restore(saved: SavedTokens): TokenTally {
+    const tally = new TokenTally();
+    tally.#tokens = DistinctCounter.restore(saved.tokens);
+    tally.#pairs = DistinctCounter.restore(saved.pairs);
+    tally.#numTokens = saved.numTokens;
+    tally.#numPairs = saved.numPairs;
+    return tally;
+  }
+
+  save(): SavedTokens {
+    const [tokens, pairs] = [this.#tokens.save(), this.#pairs.save()];
+    return { tokens, pairs, numTokens: this.#numTokens, numPairs: this.#numPairs };
+  }
 
   /** Start and end of text, the first and last token, are no words. */
   add(tokens: Int32Array): void {
@@ -121,13 +161,52 @@ class Tally {
   #truncated = 0;
   #noCaption = 0;
   #texts = 0;
-  readonly #kinds = new Map<CaptionLabel, number>();
-  readonly #sources = new Map<number, number>();
-  readonly #skips = new Map<string, number>();
-  readonly #lengths = new Map<number, number>();
-  readonly #tokens = new Map<CaptionLabel, TokenTally>();
-  readonly #captions = new DistinctCounter();
-  readonly #keys = new DistinctCounter();
+  #kinds = new Map<CaptionLabel, number>();
+  #sources = new Map<number, number>();
+  #skips = new Map<string, number>();
+  #lengths = new Map<number, number>();
+  #tokens = new Map<CaptionLabel, TokenTally>();
+  #captions = new DistinctCounter();
+  #keys = new DistinctCounter();
+
+  static restore(saved: SavedMix): Tally {
+    const tally = new Tally();
+    tally.#samples = saved.samples;
+    tally.#fallbacks = saved.fallbacks;
+    tally.#truncated = saved.truncated;
+    tally.#noCaption = saved.noCaption;
+    tally.#texts = saved.texts;
+    tally.#kinds = new Map(saved.kinds);
+    tally.#sources = new Map(saved.sources);
+    tally.#skips = new Map(saved.skips);
+    tally.#lengths = new Map(saved.lengths);
+    tally.#tokens = new Map(saved.tokens.map(([kind, tokens]) => [kind, TokenTally.restore(tokens)]));
+    tally.#captions = DistinctCounter.restore(saved.captions);
+    tally.#keys = DistinctCounter.restore(saved.keys);
+    return tally;
+  }
+
+  get isEmpty(): boolean {
+    return this.#samples === 0;
+  }
+
+  save(epoch: number): SavedMix {
+    return {
+      epoch,
+      samples: this.#samples,
+      fallbacks: this.#fallbacks,
+      truncated: this.#truncated,
+      noCaption: this.#noCaption,
+      texts: this.#texts,
+      kinds: [...this.#kinds],
+      sources: [...this.#sources],
+      skips: [...this.#skips],
+      lengths: [...this.#lengths],
+      tokens: [...this.#tokens].map(([kind, tally]) => [kind, tally.save()]),
+      captions: this.#captions.save(),
+      keys: this.#keys.save(),
+    };
+  }
 
   add(batch: CountedBatch): void {
     this.#samples += batch.keys.length;
@@ -220,9 +299,17 @@ export class MixRecorder {
   #previous: { readonly epoch: number; readonly tally: Tally } | undefined;
   #cumulative = new Tally();
 
+  /** @param from goes on counting the epoch of a recorder that was saved */
+  constructor(from?: SavedMix) {
+    if (from === undefined) return;
+    this.#epoch = from.epoch;
+    this.#cumulative = Tally.restore(from);
+  }
+
   record(batch: CountedBatch, epoch: number): void {
     if (epoch !== this.#epoch) {
-      this.#previous = this.#last && { epoch: this.#epoch, tally: this.#cumulative };
+      const ended = this.#cumulative;
+      this.#previous = ended.isEmpty ? undefined : { epoch: this.#epoch, tally: ended };
       this.#cumulative = new Tally();
     }
     this.#epoch = epoch;
@@ -237,5 +324,9 @@ export class MixRecorder {
       summary: this.#previous.tally.summary(),
     };
     return { epoch: this.#epoch, step, cumulative: this.#cumulative.summary(), previous };
+  }
+
+  save(): SavedMix {
+    return this.#cumulative.save(this.#epoch);
   }
 }

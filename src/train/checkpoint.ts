@@ -1,5 +1,5 @@
 /**
- * Checkpoints: `checkpoints/step-00000100/{model.safetensors,optimizer.safetensors,state.json}`. A checkpoint
+ * Checkpoints: `checkpoints/step-00000100/{model.safetensors,optimizer.safetensors,mix.json,state.json}`. A checkpoint
  * is written beside its place and renamed into it, so that it is there whole or not at all; `state.json` holds
  * each file's size and sha256, so that damage done later is noticed.
  */
@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { SavedLoaderState } from '../data/loader.js';
+import type { SavedLoaderState, SavedMix } from '../data/loader.js';
 import { makeDirectories } from '../directories.js';
 import { CheckpointError } from '../errors.js';
 import {
@@ -41,6 +41,8 @@ export interface RunState {
 export interface Checkpoint {
   readonly directory: string;
   readonly state: RunState;
+  /** What the epoch's captions were so far. */
+  readonly mix: SavedMix;
   readonly model: TensorMap;
   readonly optimizer: TensorMap;
 }
@@ -69,7 +71,10 @@ const stateSchema = z.object({
 
 const MODEL = 'model.safetensors';
 const OPTIMIZER = 'optimizer.safetensors';
+const MIX = 'mix.json';
 const STATE = 'state.json';
+/** Of which state.json has sizes and hashes. */
+const FILES = [MODEL, OPTIMIZER, MIX];
 const RESTORE = 'Put the file back from a copy, or take another checkpoint.';
 
 /** The directory's name for a step. */
@@ -88,6 +93,7 @@ export async function saveCheckpoint(
   root: string,
   state: RunState,
   tensors: { model: TensorMap; optimizer: TensorMap },
+  mix: SavedMix,
 ): Promise<string> {
   const target = join(root, checkpointName(state.step));
   const temporary = `${target}.${process.pid}.tmp`;
@@ -95,11 +101,12 @@ export async function saveCheckpoint(
   try {
     await rm(temporary, { recursive: true, force: true });
     await makeDirectories(temporary);
-    for (const [name, map] of [
-      [MODEL, tensors.model],
-      [OPTIMIZER, tensors.optimizer],
+    for (const [name, serialize] of [
+      [MODEL, () => serializeSafetensors(tensors.model)],
+      [OPTIMIZER, () => serializeSafetensors(tensors.optimizer)],
+      [MIX, () => Buffer.from(JSON.stringify(mix))],
     ] as const) {
-      const bytes = serializeSafetensors(map);
+      const bytes = serialize(); // one after the other: a large model is in memory once
       files[name] = { bytes: bytes.length, sha256: sha256(bytes) };
       await writeFileAtomically(join(temporary, name), bytes);
     }
@@ -160,7 +167,7 @@ export async function readState(directory: string): Promise<RunState> {
     );
   }
   const { files, format: _, ...state } = parsed.data;
-  for (const name of [MODEL, OPTIMIZER]) {
+  for (const name of FILES) {
     const expected = files[name];
     const bytes = await readFile(join(directory, name)).catch(() => undefined);
     if (!expected || !bytes) throw new CheckpointError(`Checkpoint ${directory} lacks ${name}.`);
@@ -185,7 +192,8 @@ export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
     readSafetensors(join(directory, MODEL)),
     readSafetensors(join(directory, OPTIMIZER)),
   ]);
-  return { directory, state, model: model.tensors, optimizer: optimizer.tensors };
+  const mix = JSON.parse(await readFile(join(directory, MIX), 'utf8')) as SavedMix; // its hash was checked
+  return { directory, state, mix, model: model.tensors, optimizer: optimizer.tensors };
 }
 
 /**

@@ -88,11 +88,11 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
       ...(best === undefined ? {} : { best }),
     };
     const tensors = { model: task.modelTensors(), optimizer: task.optimizerTensors() };
-    checkpoint = await saveCheckpoint(options.checkpointRoot, state, tensors);
+    checkpoint = await saveCheckpoint(options.checkpointRoot, state, tensors, loader.mix());
     await pruneCheckpoints(options.checkpointRoot, options.keepLast, best === undefined ? [] : [best.step]);
   };
 
-  let epoch: number | undefined;
+  let epoch = options.start?.loader.epoch;
   let lastEnd = performance.now();
   while (step < schedule.totalSteps && !signal?.aborted) {
     const batch = await loader.next();
@@ -143,8 +143,10 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
     }
     lastEnd = performance.now();
   }
-  if (epoch !== undefined) logger.logEpoch(step, epoch, loader.stats().cumulative);
-  return { step, samplesSeen, skipped, finished: step >= schedule.totalSteps, evaluation, checkpoint };
+  const finished = step >= schedule.totalSteps;
+  // Of an epoch that goes on later, there is a row when it ends.
+  if (finished && epoch !== undefined) logger.logEpoch(step, epoch, loader.stats().cumulative);
+  return { step, samplesSeen, skipped, finished, evaluation, checkpoint };
 }
 
 /** What the batch was made of: kinds realised, text lengths, losses of text, variety. */

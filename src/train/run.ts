@@ -124,7 +124,7 @@ async function trainIn(
             "same kind of caption and the same crop in an epoch. Make the values of the column 'key' different.",
         );
       },
-      ...(checkpoint ? { resumeFrom: checkpoint.state.loader } : {}),
+      ...(checkpoint ? { resumeFrom: checkpoint.state.loader, mixFrom: checkpoint.mix } : {}),
     });
     // Only now is all known to fit: a run that is refused leaves nothing that would be in the way of the mended one.
     await writeFileAtomically(paths.config, dumpConfig(config));

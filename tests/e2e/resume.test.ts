@@ -87,9 +87,9 @@ async function expectEqualRuns(found: string, expected: string): Promise<void> {
     await checkpointDigests(runDir(expected), STEPS),
   );
   expect(untimed(await loggedRows(runDir(found)))).toEqual(untimed(await loggedRows(runDir(expected))));
-  expect(await loggedRows(runDir(found), 'eval.jsonl')).toEqual(
-    await loggedRows(runDir(expected), 'eval.jsonl'),
-  );
+  for (const file of ['eval.jsonl', 'data.jsonl']) {
+    expect(await loggedRows(runDir(found), file)).toEqual(await loggedRows(runDir(expected), file));
+  }
 }
 
 describe('a run that is cut off again and again', () => {

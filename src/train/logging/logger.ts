@@ -76,7 +76,9 @@ export class TrainLogger {
     const evalPath = join(runDir, 'eval.jsonl');
     const dataPath = join(runDir, 'data.jsonl');
     // Rows of a run that crashed before its first checkpoint go, too.
-    for (const path of [metricsPath, evalPath, dataPath]) truncateAfterStep(path, resumeStep ?? 0);
+    for (const path of [metricsPath, evalPath]) truncateAfterStep(path, resumeStep ?? 0);
+    // The row of an epoch that ended with the checkpoint's step is written, or written anew, when the next one begins.
+    truncateAfterStep(dataPath, (resumeStep ?? 0) - 1);
     this.#metrics = new JsonlWriter(metricsPath);
     this.#evals = new JsonlWriter(evalPath);
     this.#data = new JsonlWriter(dataPath);
@@ -96,7 +98,7 @@ export class TrainLogger {
     this.#progress?.update(row);
   }
 
-  /** Logs what an epoch's captions were, or those of an epoch so far. */
+  /** Logs what an epoch's captions were, or those of the last one so far when the run ends. */
   logEpoch(step: number, epoch: number, summary: MixSummary): void {
     this.#data.append({ step, epoch, ...summary });
     const { ratios, tokens, duplicateCaptions, duplicateKeys, diversity } = summary;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type CountedBatch, MixRecorder } from '../../../src/data/mix-stats.js';
+import { type CountedBatch, MixRecorder, type SavedMix } from '../../../src/data/mix-stats.js';
 
 const nothing = {
   samples: 0,
@@ -129,4 +129,29 @@ it('takes the key of another source for another sample, and empty captions for n
     0,
   );
   expect(recorder.stats().step).toMatchObject({ duplicateKeys: 1 / 3, duplicateCaptions: 0 });
+});
+
+it('goes on from what was saved, exact or not, as if it had not stopped', () => {
+  const whole = new MixRecorder();
+  const batches = Array.from({ length: 12 }, (_, n) => {
+    const texts = Array.from({ length: 4 }, (_, i) => [n, i, n * i]);
+    // So many keys that a sketch counts them.
+    const keys = Array.from({ length: n === 5 ? 70_000 : 4 }, (_, i) => `${n} ${i}`);
+    const rows = Array.from(keys, (_, i) => texts[i % 4] as number[]);
+    return batchOf(rows, { keys, skipped: [{ key: 'a', reason: 'It has no image.' }], noCaption: ['d'] });
+  });
+  for (const [n, batch] of batches.entries()) whole.record(batch, n < 8 ? 3 : 4);
+  for (const stop of [1, 5, 6, 8, 11]) {
+    const before = new MixRecorder();
+    for (const [n, batch] of batches.slice(0, stop).entries()) before.record(batch, n < 8 ? 3 : 4);
+    const after = new MixRecorder(JSON.parse(JSON.stringify(before.save())) as SavedMix);
+    expect({ ...after.stats(), step: null, previous: null }).toEqual({
+      ...before.stats(),
+      step: null,
+      previous: null,
+    });
+    for (const [n, batch] of batches.entries()) if (n >= stop) after.record(batch, n < 8 ? 3 : 4);
+    expect(after.stats().cumulative).toEqual(whole.stats().cumulative);
+    if (stop <= 8) expect(after.stats().previous).toEqual(whole.stats().previous);
+  }
 });

@@ -2,6 +2,7 @@ import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MixRecorder } from '../../../src/data/mix-stats.js';
 import { CheckpointError } from '../../../src/errors.js';
 import type { HostTensor } from '../../../src/safetensors.js';
 import {
@@ -44,17 +45,21 @@ const tensors = (value: number): { model: Map<string, HostTensor>; optimizer: Ma
   optimizer: new Map([['step', { shape: [], data: Int32Array.of(value) }]]),
 });
 
+const mix = new MixRecorder().save();
+
 const ignore = (): void => {};
 
 describe('checkpoints', () => {
   it('come back as they were saved', async () => {
-    const directory = await saveCheckpoint(root, state(5), tensors(5));
+    const directory = await saveCheckpoint(root, state(5), tensors(5), mix);
     expect(directory).toBe(join(root, 'step-00000005'));
     const loaded = await loadCheckpoint(directory);
     expect(loaded.state).toEqual(state(5));
     expect(loaded.model).toEqual(tensors(5).model);
     expect(loaded.optimizer).toEqual(tensors(5).optimizer);
+    expect(loaded.mix).toEqual(mix);
     expect((await readdir(directory)).sort()).toEqual([
+      'mix.json',
       'model.safetensors',
       'optimizer.safetensors',
       'state.json',
@@ -62,13 +67,13 @@ describe('checkpoints', () => {
   });
 
   it('replace one of the same step', async () => {
-    await saveCheckpoint(root, state(5), tensors(5));
-    await saveCheckpoint(root, state(5), tensors(6));
+    await saveCheckpoint(root, state(5), tensors(5), mix);
+    await saveCheckpoint(root, state(5), tensors(6), mix);
     expect((await loadCheckpoint(join(root, checkpointName(5)))).model).toEqual(tensors(6).model);
   });
 
   it('that are cut off or changed are noticed, by file', async () => {
-    const directory = await saveCheckpoint(root, state(5), tensors(5));
+    const directory = await saveCheckpoint(root, state(5), tensors(5), mix);
     const model = join(directory, 'model.safetensors');
     const whole = await readFile(model);
     await truncate(model, whole.length - 3);
@@ -83,7 +88,7 @@ describe('checkpoints', () => {
   });
 
   it('whose state has a wrong field: one line with the file, the field and what to do', async () => {
-    const directory = await saveCheckpoint(root, state(5), tensors(5));
+    const directory = await saveCheckpoint(root, state(5), tensors(5), mix);
     const path = join(directory, 'state.json');
     const whole = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
     const { step: _, ...without } = whole;
@@ -101,7 +106,7 @@ describe('checkpoints', () => {
   });
 
   it('without a readable state are refused', async () => {
-    const directory = await saveCheckpoint(root, state(5), tensors(5));
+    const directory = await saveCheckpoint(root, state(5), tensors(5), mix);
     await appendFile(join(directory, 'state.json'), '}');
     await expect(loadCheckpoint(directory)).rejects.toThrow(/no readable state.json/);
     await writeFile(join(directory, 'state.json'), '{"format":1}');
@@ -109,8 +114,8 @@ describe('checkpoints', () => {
   });
 
   it('are passed over when damaged, and the one before is used', async () => {
-    await saveCheckpoint(root, state(1), tensors(1));
-    const damaged = await saveCheckpoint(root, state(2), tensors(2));
+    await saveCheckpoint(root, state(1), tensors(1), mix);
+    const damaged = await saveCheckpoint(root, state(2), tensors(2), mix);
     await truncate(join(damaged, 'optimizer.safetensors'), 10);
     const warnings: string[] = [];
     const newest = await newestCheckpoint(root, (message) => warnings.push(message));
@@ -121,13 +126,13 @@ describe('checkpoints', () => {
 
   it('are an error when all are damaged, and none when there are none', async () => {
     expect(await newestCheckpoint(join(root, 'absent'), ignore)).toBeUndefined();
-    const only = await saveCheckpoint(root, state(1), tensors(1));
+    const only = await saveCheckpoint(root, state(1), tensors(1), mix);
     await rm(join(only, 'state.json'));
     await expect(newestCheckpoint(root, ignore)).rejects.toThrow(/None of the 1 checkpoints/);
   });
 
   it('half written by a killed process are not seen, and swept away', async () => {
-    await saveCheckpoint(root, state(1), tensors(1));
+    await saveCheckpoint(root, state(1), tensors(1), mix);
     await mkdir(join(root, 'step-00000002.12345.tmp'));
     expect((await newestCheckpoint(root, ignore))?.state.step).toBe(1);
     await pruneCheckpoints(root, 3, []);
@@ -135,7 +140,7 @@ describe('checkpoints', () => {
   });
 
   it('are pruned to the newest and the best', async () => {
-    for (const step of [1, 2, 3, 4]) await saveCheckpoint(root, state(step), tensors(step));
+    for (const step of [1, 2, 3, 4]) await saveCheckpoint(root, state(step), tensors(step), mix);
     await pruneCheckpoints(root, 2, [1]);
     expect((await listCheckpoints(root)).map((d) => d.slice(root.length + 1))).toEqual([
       'step-00000001',
@@ -146,7 +151,7 @@ describe('checkpoints', () => {
 
   it('leave nothing behind when they cannot be written', async () => {
     await writeFile(join(root, 'file'), '');
-    await expect(saveCheckpoint(join(root, 'file'), state(1), tensors(1))).rejects.toThrow();
+    await expect(saveCheckpoint(join(root, 'file'), state(1), tensors(1), mix)).rejects.toThrow();
     expect(await readdir(root)).toEqual(['file']);
   });
 });

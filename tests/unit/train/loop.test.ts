@@ -37,7 +37,7 @@ async function run({ directory = root, task = new ToyTask(), ...options }: Setup
   try {
     return await runLoop({
       task,
-      loader: toyLoader(SEED, checkpoint?.state.loader),
+      loader: toyLoader(SEED, checkpoint?.state.loader, checkpoint?.mix),
       logger,
       schedule,
       seed: SEED,
@@ -163,6 +163,7 @@ describe('runLoop', () => {
           expect(task.modelTensors()).toEqual(expectedTask.modelTensors());
           expect(task.optimizerTensors()).toEqual(expectedTask.optimizerTensors());
           expect(untimed(await rows(directory))).toEqual(expectedRows);
+          expect(await rows(directory, 'data.jsonl')).toEqual(await rows(whole, 'data.jsonl'));
         },
       ),
       { numRuns: 15 },
@@ -180,6 +181,7 @@ describe('runLoop', () => {
     expect(task.steppedKeys[0]).toBe('e1-b0-0');
     expect(task.modelTensors()).toEqual(expectedTask.modelTensors());
     expect(untimed(await rows(crashed))).toEqual(untimed(await rows(whole)));
+    expect(await rows(crashed, 'data.jsonl')).toEqual(await rows(whole, 'data.jsonl'));
   });
 
   it('stops at a loss that is not finite, and keeps the last good checkpoint', async () => {

@@ -1,6 +1,6 @@
 /** A model small enough to compute by hand, so that the loop's tests are about the loop. */
 import type { Batch, Loader, SavedLoaderState } from '../../../src/data/loader.js';
-import { MixRecorder } from '../../../src/data/mix-stats.js';
+import { MixRecorder, type SavedMix } from '../../../src/data/mix-stats.js';
 import type { EmbeddingModel } from '../../../src/models/embedding-model.js';
 import { KeyedRandom } from '../../../src/rng.js';
 import type { TensorMap } from '../../../src/train/checkpoint.js';
@@ -55,9 +55,9 @@ export class ToyTask implements TrainTask {
 }
 
 /** Batches of one-pixel images that are a function of seed and position only. */
-export function toyLoader(seed: number, resumeFrom?: SavedLoaderState): Loader {
+export function toyLoader(seed: number, resumeFrom?: SavedLoaderState, mixFrom?: SavedMix): Loader {
   let at = resumeFrom ? resumeFrom.epoch * BATCHES_PER_EPOCH + resumeFrom.position : 0;
-  const recorder = new MixRecorder();
+  const recorder = new MixRecorder(mixFrom);
   return {
     [Symbol.asyncIterator]: () => {
       throw new Error('the loop asks for each batch');
@@ -88,8 +88,9 @@ export function toyLoader(seed: number, resumeFrom?: SavedLoaderState): Loader {
       return batch;
     },
     state: () => ({
-      epoch: Math.floor(at / BATCHES_PER_EPOCH),
-      position: at % BATCHES_PER_EPOCH,
+      // As the real one: an epoch's end is not the next one's beginning.
+      epoch: Math.floor(Math.max(0, at - 1) / BATCHES_PER_EPOCH),
+      position: at === 0 ? 0 : ((at - 1) % BATCHES_PER_EPOCH) + 1,
       broken: 0,
       batches: at,
       carries: [],
@@ -97,6 +98,7 @@ export function toyLoader(seed: number, resumeFrom?: SavedLoaderState): Loader {
       fingerprint: 'toy',
     }),
     stats: () => recorder.stats(),
+    mix: () => recorder.save(),
     close: async () => {},
   };
 }
