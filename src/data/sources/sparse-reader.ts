@@ -2,8 +2,8 @@
 import { mapConcurrently } from '../map-concurrently.js';
 import { peek, type StoredFile } from '../storage/stored-file.js';
 
-/** Kept of the end of the file, where footers are. */
-const TAIL_BYTES = 64 * 1024;
+/** Kept of the end of the file, where footers are, and read at its start, where schemas are. */
+const END_BYTES = 64 * 1024;
 /** Read at least, for one head often comes soon after another. */
 const WINDOW_BYTES = 4096;
 /** Heads closer to each other are read with what is between them, as any reader from front to back does. */
@@ -24,14 +24,14 @@ export class SparseReader {
   /** The bytes, as the caller's own. @throws DataError as the file's `read` */
   async read(offset: number, length: number): Promise<Bytes> {
     const { size } = this.file;
-    const tailStart = Math.max(0, size - TAIL_BYTES);
+    const tailStart = Math.max(0, size - END_BYTES);
     if (offset >= tailStart && offset + length <= size) {
       this.#tail ??= peek(this.file, tailStart, size - tailStart);
       return (await this.#tail).slice(offset - tailStart, offset - tailStart + length);
     }
     if (!this.#holds(offset, length)) {
       const ahead = this.#ahead.get(offset);
-      const wanted = Math.min(Math.max(length, WINDOW_BYTES), size - offset);
+      const wanted = Math.min(Math.max(length, offset === 0 ? END_BYTES : WINDOW_BYTES), size - offset);
       const isFar = this.#end === 0 || offset - this.#end >= FAR_BYTES;
       const bytes =
         ahead !== undefined && ahead.length >= length

@@ -9,7 +9,7 @@ import { BlockCache } from '../../../../src/data/sources/block-cache.js';
 import { openJsonShard } from '../../../../src/data/sources/json.js';
 import { decodeIndex, encodeIndex } from '../../../../src/data/sources/records/index-store.js';
 import { GroupBuilder, groupOf, groupRows } from '../../../../src/data/sources/records/record-index.js';
-import { ConfigError, DataError } from '../../../../src/errors.js';
+import { ConfigError } from '../../../../src/errors.js';
 import { useCacheDirectory } from '../../../support/cache-directory.js';
 import { MemoryFile } from '../../../support/memory-file.js';
 import { tarArchive } from '../../../support/tar.js';
