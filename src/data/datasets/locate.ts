@@ -81,7 +81,7 @@ async function locateWebFolder(folder: string, storage: Storage): Promise<Locate
     throw new ConfigError(
       `${displayPath(folder)}: cannot be opened as a data set: a web server cannot be listed, and asked for ` +
         `${MANIFEST_NAME} in that folder it answers ${cause.status}. Name the shards, as in ` +
-        `${childOf(displayPath(folder), 'N').slice(0, -1)}{00000..00099}.tar, or put the manifest of 'capstan data build' there. ` +
+        `${childOf(displayPath(folder), 'N').slice(0, -1)}{00000..00099}.tar, or put the manifest of 'npx capstan data build' there. ` +
         `A file's name must end in one of ${shardEndings}.`,
       { cause: error },
     );
