@@ -52,7 +52,7 @@ export {
 } from './data/schema.js';
 export type { SchemaOptions } from './data/schemas/apply.js';
 export type { ColumnMap, Target } from './data/schemas/column-map.js';
-export type { Source } from './data/sources/source.js';
+export type { Source, SourceContent } from './data/sources/source.js';
 export type { ListedFile } from './data/storage/list.js';
 export type { S3Options, StorageOptions } from './data/storage/options.js';
 export { Storage, type StorageStats } from './data/storage/storage.js';

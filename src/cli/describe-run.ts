@@ -6,6 +6,7 @@ import { checkCacheBytes } from '../data/decoded-cache.js';
 import type { CaptionMix } from '../data/mixing.js';
 import { captionKinds } from '../data/schema.js';
 import type { Source } from '../data/sources/source.js';
+import type { Storage } from '../data/storage/storage.js';
 import { type EvalPlan, planEvaluations } from '../eval/in-loop.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
@@ -55,20 +56,22 @@ function describeEvaluations({ split, zeroShot, retrieval }: EvalPlan): string {
  * Nothing is computed or written.
  *
  * @param inform told of broken rows of the split to evaluate on
+ * @param storage reads the data; by default one as configured
  * @throws ConfigError, DataError
  */
 export async function describeRun(
   config: TrainConfig,
   inform: (message: string) => void = () => {},
+  storage?: Storage,
 ): Promise<string> {
   const model = resolveClipConfig(config.model);
-  const data = await openTrainingData(config);
+  const data = await openTrainingData(config, storage);
   try {
     const captions = describeCaptions(config, data);
     const { batchSize } = config.train;
     const cacheBytes = config.data.cacheMiB * 2 ** 20;
     checkCacheBytes(cacheBytes);
-    const evaluations = await planEvaluations(config, inform);
+    const evaluations = await planEvaluations(config, inform, storage);
     const steps = totalSteps(config, data.numRows);
     const params = countClipParams(model);
     const { vision, text } = model;

@@ -4,12 +4,14 @@ import { basename, join } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { readingOptions } from '../data/datasets/reading-options.js';
+import { storageOptions } from '../data/storage/options.js';
 import { loadTokenize } from '../eval/in-loop.js';
 import { type EvalOutcome, type EvalRunOptions, evalRetrieval, evalZeroShot } from '../eval/index.js';
 import { readEvalSplit } from '../eval/read-split.js';
 import { listCheckpoints } from '../train/checkpoint.js';
 import { type LoadedClip, loadClip } from '../train/load-clip.js';
 import { runPaths } from '../train/run-folder.js';
+import { withStorage } from './with-storage.js';
 
 export interface EvaluateOptions {
   readonly checkpoint?: 'latest' | 'best' | number;
@@ -43,13 +45,16 @@ export class RunEvaluation {
     const [own] = dataSources(config.data) as [DataSource];
     const otherData = options.data !== undefined && !(await isSamePath(options.data, own.path));
     const data = otherData ? (options.data as string) : own.path;
-    const split = await readEvalSplit(data, {
-      split: options.split,
-      maxSkipRatio: options.maxSkipRatio ?? config.data.maxSkipRatio,
-      inform: options.warn,
-      // Other data may be stored and laid out in another way.
-      ...(otherData ? {} : readingOptions(own)),
-    });
+    const split = await withStorage(storageOptions(config.data.storage), (storage) =>
+      readEvalSplit(data, {
+        split: options.split,
+        maxSkipRatio: options.maxSkipRatio ?? config.data.maxSkipRatio,
+        inform: options.warn,
+        storage,
+        // Other data may be stored and laid out in another way.
+        ...(otherData ? {} : readingOptions(own)),
+      }),
+    );
     const tokenize = await loadTokenize();
     const checkpoint = options.checkpoint ?? 'latest';
     const model = await loadClip(runDir, {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { captionKinds, shardFormats } from '../data/schema.js';
 import { targets } from '../data/schemas/column-map.js';
 import { schemaNames } from '../data/schemas/registry.js';
+import { storageSchema } from '../data/storage/options.js';
 import { field } from './field.js';
 
 const count = () => z.int().min(1);
@@ -103,7 +104,10 @@ const readingFields = {
 };
 
 const sourceSchema = z.strictObject({
-  path: field(z.string().min(1), 'Data set: a directory of shards, or one shard.'),
+  path: field(
+    z.string().min(1),
+    'Data set: a directory of shards, a pattern such as {00000..00099}.tar, or one shard; a path, or a URL of http, https, s3 or hf.',
+  ),
   ...readingFields,
   weight: field(
     positive().optional(),
@@ -150,7 +154,7 @@ const concatSchema = z.strictObject({
 const dataFields = z.strictObject({
   path: field(
     z.string().min(1).nullable().default(null),
-    'Data set: a directory of shards, or one shard. Or null, and sources.',
+    'Data set: a directory of shards, a pattern such as {00000..00099}.tar, or one shard; a path, or a URL of http, https, s3 or hf. Or null, and sources.',
   ),
   ...readingFields,
   sources: field(
@@ -211,6 +215,7 @@ const dataFields = z.strictObject({
     'Memory for decoded images, which later epochs then need not decode. 0 decodes anew each time.',
     'MiB',
   ),
+  storage: field(storageSchema.prefault({}), 'How remote data are read and kept.'),
   maxSkipRatio: field(
     z.number().min(0).max(1).default(0.01),
     "Largest share of an epoch's rows, and of those of eval.split, rounded down, that may be unreadable; one more ends the run.",

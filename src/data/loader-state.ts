@@ -2,6 +2,7 @@
 import { CheckpointError } from '../errors.js';
 import type { CaptionPlan, Carries } from './caption-plan.js';
 import type { CropScale } from './image/crop.js';
+import type { Source, SourceContent } from './sources/source.js';
 
 /** Position of a loader: small, JSON, exact to the sample, and free of batch size, ranks and number of workers. */
 export interface LoaderState {
@@ -18,6 +19,8 @@ export interface LoaderState {
   readonly seed: number;
   /** Data, mix and settings on which the samples depend, as JSON. */
   readonly fingerprint: string;
+  /** What servers say of the content of each source, null of one that is not on a server; left out if none is. */
+  readonly content?: readonly (SourceContent | null)[] | undefined;
 }
 
 /** A state as a checkpoint has it: those of earlier versions lack what they did not know. */
@@ -64,7 +67,7 @@ export function loaderFingerprint(settings: SampleSettings): string {
 const one = <T>(values: readonly T[]): T | readonly T[] => (values.length === 1 ? (values[0] as T) : values);
 
 const LABELS: Readonly<Record<string, string>> = {
-  source: 'data set (files or split)',
+  source: 'data set (names, sizes or rows of its files, its split, or its columns)',
   captions: 'caption mix',
   sourceCaptions: 'caption mix of sources',
   weights: 'weights of the sources',
@@ -98,6 +101,7 @@ export function checkResume(
     readonly fingerprint: string;
     readonly numRows: number;
     readonly numCarries: number;
+    readonly sources: readonly Pick<Source, 'path' | 'content'>[];
   },
 ): LoaderState {
   const advice = 'Restore it to go on, or start a new run.';
@@ -111,6 +115,14 @@ export function checkResume(
   if (state.fingerprint !== current.fingerprint) {
     throw new CheckpointError(
       `The data position cannot be continued: ${differences(state.fingerprint, current.fingerprint)}. ${advice}`,
+    );
+  }
+  const changed = current.sources.find(({ content }, i) => isReplaced(state.content?.[i], content));
+  if (changed !== undefined) {
+    throw new CheckpointError(
+      `The data position cannot be continued: shards of ${changed.path} were replaced since: their server gives them ` +
+        `other ETags or dates, under the same names, sizes and numbers of rows. ${advice} If their content is the same ` +
+        'after all, read it from another address, such as a copy on this machine.',
     );
   }
   if (state.seed !== current.seed) {
@@ -133,5 +145,17 @@ export function checkResume(
         `an epoch has ${current.numRows} samples. The checkpoint is damaged; take an earlier one.`,
     );
   }
-  return { ...state, batches, carries };
+  const { seed, fingerprint } = state;
+  return { epoch, position, broken, batches, carries, seed, fingerprint, ...contentOf(current.sources) };
+}
+
+/** What a state says of its sources' content. */
+export function contentOf(sources: readonly Pick<Source, 'content'>[]): Pick<LoaderState, 'content'> {
+  if (sources.every(({ content }) => content === undefined)) return {};
+  return { content: sources.map(({ content }) => content ?? null) };
+}
+
+/** At another place the tags are another server's, and say nothing. */
+function isReplaced(before: SourceContent | null | undefined, now: SourceContent | undefined): boolean {
+  return before?.place === now?.place && before?.tags !== now?.tags;
 }

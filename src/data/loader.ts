@@ -163,8 +163,10 @@ class StreamLoader implements Loader {
   }
 
   state(): LoaderState {
-    const { epoch, position, broken, batches, carries, seed, fingerprint } = this.#state;
-    return { epoch, position, broken, batches, carries, seed, fingerprint }; // equal states are equal text
+    const { epoch, position, broken, batches, carries, seed, fingerprint, content } = this.#state;
+    // In one order: equal states are equal text.
+    const state = { epoch, position, broken, batches, carries, seed, fingerprint };
+    return content === undefined ? state : { ...state, content };
   }
 
   stats(): MixStats {

@@ -7,7 +7,13 @@ import { type CaptionOptions, CaptionPlan } from './caption-plan.js';
 import { type OpenOptions, openSource } from './datasets/open.js';
 import { DecodedCache } from './decoded-cache.js';
 import { type CropScale, TRAIN_SCALE } from './image/crop.js';
-import { checkResume, type LoaderState, loaderFingerprint, type SavedLoaderState } from './loader-state.js';
+import {
+  checkResume,
+  contentOf,
+  type LoaderState,
+  loaderFingerprint,
+  type SavedLoaderState,
+} from './loader-state.js';
 import type { CaptionMix } from './mixing.js';
 import type { Ranks } from './order/exchange.js';
 import { Interleave } from './order/interleave.js';
@@ -16,6 +22,7 @@ import { createRowReader, defaultWindow } from './row-reader.js';
 import { SampleStream } from './sample-stream.js';
 import { requireImages } from './schemas/schema-source.js';
 import type { Source } from './sources/source.js';
+import { borrowStorage, type Storage } from './storage/storage.js';
 import { createDecoder, type Decoder } from './worker-pool.js';
 
 /** One of several sources of a loader. */
@@ -36,7 +43,7 @@ export interface LoaderSource extends OpenOptions {
 export interface OrderOptions extends CaptionOptions, OpenOptions {
   /**
    * An open source, which stays the caller's to close, or the path of a data set, which is opened by these options'
-   * split, format, schema, columns and images. Or {@link sources}.
+   * split, format, schema, columns, images and storage. Or {@link sources}.
    */
   readonly source?: Source | string;
   /** Several sources, which are interleaved. */
@@ -121,10 +128,11 @@ export async function openPipeline(
   checkOptions(options, images);
   const given = sourcesOf(options);
   const owned: Source[] = [];
+  const { storage, release } = borrowStorage(options.storage);
   let decoder: Decoder | undefined;
   try {
     const sources: Source[] = [];
-    for (const one of given) sources.push(await openOne(one, owned));
+    for (const one of given) sources.push(await openOne(one, owned, storage));
     const parts = prepareParts(options, images, given, sources);
     const cache = images === undefined ? undefined : cacheOf(images, sources);
     decoder = images === undefined ? NO_DECODER : await startDecoder(images, options.seed, cache, decoderOf);
@@ -133,11 +141,13 @@ export async function openPipeline(
     const close = async (): Promise<void> => {
       await Promise.all([decoder?.close(), stream.close()]);
       for (const source of owned) await source.close();
+      await release();
     };
     return { assembler, decoder, start: parts.start, close };
   } catch (error) {
     await decoder?.close();
     for (const source of owned) await source.close();
+    await release();
     throw error;
   }
 }
@@ -190,7 +200,8 @@ function sourcesOf(options: OrderOptions): readonly LoaderSource[] {
   if ((source === undefined) === (sources === undefined)) {
     throw new ConfigError('A loader needs either source or sources, and not both.');
   }
-  const given = sources ?? [{ source: source as Source | string, ...openOptions(options) }];
+  const { storage: _, ...opened } = openOptions(options);
+  const given = sources ?? [{ source: source as Source | string, ...opened }];
   if (given.length === 0) throw new ConfigError('sources is empty; name at least one.');
   const weighted = given.filter(({ weight }) => weight !== undefined);
   if (weighted.length > 0 && weighted.length < given.length) {
@@ -206,20 +217,26 @@ function sourcesOf(options: OrderOptions): readonly LoaderSource[] {
   return given;
 }
 
-async function openOne({ source, ...options }: LoaderSource, owned: Source[]): Promise<Source> {
+/** @param storage of all sources without one of their own */
+async function openOne(
+  { source, ...options }: LoaderSource,
+  owned: Source[],
+  storage: Storage,
+): Promise<Source> {
   if (typeof source !== 'string') return source;
-  const opened = await openSource(source, openOptions(options));
+  const opened = await openSource(source, { storage, ...openOptions(options) });
   owned.push(opened);
   return opened;
 }
 
-function openOptions({ split, format, schema, columns, images }: OpenOptions): OpenOptions {
+function openOptions({ split, format, schema, columns, images, storage }: OpenOptions): OpenOptions {
   return {
     ...(split === undefined ? {} : { split }),
     ...(format === undefined ? {} : { format }),
     ...(schema === undefined ? {} : { schema }),
     ...(columns === undefined ? {} : { columns }),
     ...(images === undefined ? {} : { images }),
+    ...(storage === undefined ? {} : { storage }),
   };
 }
 
@@ -275,8 +292,9 @@ function prepareParts(
     carries: captions.noCarries,
     seed,
     fingerprint,
+    ...contentOf(sources),
   };
-  const current = { seed, fingerprint, numRows, numCarries: captions.noCarries.length };
+  const current = { seed, fingerprint, numRows, numCarries: captions.noCarries.length, sources };
   const start = options.resumeFrom ? checkResume(options.resumeFrom, current) : none;
   const atEnd = start.position === numRows;
   const places = interleave.placesAt(start.epoch + (atEnd ? 1 : 0), atEnd ? 0 : start.position);

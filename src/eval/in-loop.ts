@@ -1,6 +1,8 @@
 /** The evaluations that a configuration asks for, handed to the training loop. */
 import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { readingOptions } from '../data/datasets/reading-options.js';
+import { storageOptions } from '../data/storage/options.js';
+import type { Storage } from '../data/storage/storage.js';
 import { ClipTokenizer } from '../data/text/clip-tokenizer.js';
 import { CapstanError, ConfigError, DataError } from '../errors.js';
 import type { RetrievalTask, ZeroShotTask } from './evaluators.js';
@@ -45,12 +47,14 @@ export interface EvalPlan {
  * only decoding can tell of an image is not known then, and nothing is fetched.
  *
  * @param inform told of each broken row
+ * @param storage reads the split; by default one as configured
  * @returns undefined if the configuration asks for no evaluation
  * @throws ConfigError or DataError that names the configuration's key
  */
 export async function planEvaluations(
   config: TrainConfig,
   inform: (message: string) => void = () => {},
+  storage?: Storage,
 ): Promise<EvalPlan | undefined> {
   const { split: splitName, zeroShot: entries, retrieval, maxImages } = config.eval;
   if (entries.length === 0 && !retrieval) return undefined;
@@ -60,6 +64,7 @@ export async function planEvaluations(
       split: splitName,
       maxSkipRatio: config.data.maxSkipRatio,
       inform,
+      storage: storage ?? storageOptions(config.data.storage),
       ...readingOptions(own),
       ...(maxImages === undefined ? {} : { maxImages }),
     }),
@@ -93,13 +98,15 @@ export async function planEvaluations(
  * Makes the evaluators of a run; their figures are named like `val/zeroShot/label/top1`.
  *
  * @param inform told of each broken image
+ * @param storage reads the split; by default one as configured
  * @throws as {@link planEvaluations}; AssetError if templates or the tokenizer cannot be had
  */
 export async function inLoopEvaluators(
   config: TrainConfig,
   inform?: (message: string) => void,
+  storage?: Storage,
 ): Promise<(ZeroShotEvaluator | RetrievalEvaluator)[]> {
-  const plan = await planEvaluations(config, inform);
+  const plan = await planEvaluations(config, inform, storage);
   if (plan === undefined) return [];
   const images = { ...plan.split.images(), tokenize: await loadTokenize() };
   const under = `${config.eval.split}/`;

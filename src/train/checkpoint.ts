@@ -64,6 +64,7 @@ const stateSchema = z.object({
     // Checkpoints of earlier versions lack them; the loader says what that means.
     batches: z.number().int().nonnegative().optional(),
     carries: z.array(z.array(z.number())).optional(),
+    content: z.array(z.object({ place: z.string(), tags: z.string() }).nullable()).optional(),
   }),
   best: z.object({ metric: z.string(), value: z.number(), step: z.number().int() }).optional(),
   files: z.record(z.string(), z.object({ bytes: z.number().int(), sha256: z.string() })),

@@ -9,7 +9,7 @@ import type { RunPaths } from './run-folder.js';
 
 /**
  * Keys that may change while a run goes on, because they do not decide what it learns. What `data.path` holds, and
- * as which columns it is read, is compared by the loader.
+ * as which columns it is read, is compared by the loader. They are free in each of `data.sources` likewise.
  */
 const FREE = [
   'run',
@@ -21,6 +21,7 @@ const FREE = [
   'data.schema',
   'data.columns',
   'data.images',
+  'data.storage',
   'data.workers',
   'data.prefetch',
   'data.cacheMiB',
@@ -136,8 +137,8 @@ function requireSameSeed(config: TrainConfig, { directory, state }: Checkpoint):
 
 /** Each key that differs and may not, with both values. */
 function differences(before: unknown, now: unknown, path = ''): string[] {
-  if (FREE.includes(path)) return [];
-  if (isTree(before) && isTree(now)) {
+  if (FREE.includes(path.replace(/^data\.sources\.\d+\./, 'data.'))) return [];
+  if (isTree(before, path) && isTree(now, path)) {
     return [...new Set([...Object.keys(before), ...Object.keys(now)])].flatMap((key) =>
       differences(before[key], now[key], path === '' ? key : `${path}.${key}`),
     );
@@ -146,8 +147,8 @@ function differences(before: unknown, now: unknown, path = ''): string[] {
   return [`${path}: was ${show(before)}, is ${show(now)}`];
 }
 
-function isTree(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function isTree(value: unknown, path: string): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && (!Array.isArray(value) || path === 'data.sources');
 }
 
 const show = (value: unknown): string => (value === undefined ? 'not set' : JSON.stringify(value));

@@ -3,6 +3,7 @@ import { dumpConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
 import type { DecodedCache } from '../data/decoded-cache.js';
 import { createLoader, type Loader } from '../data/loader.js';
+import type { Storage } from '../data/storage/storage.js';
 import { engineInfo } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import type { ClipConfig } from '../models/clip/index.js';
@@ -40,6 +41,8 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
   /** Decoded images that runs on the same data share, instead of a cache of the run's own. */
   readonly cache?: DecodedCache;
+  /** Reads the data and stays the caller's to close, instead of a storage of the run's own as configured. */
+  readonly storage?: Storage;
 }
 
 export interface TrainResult extends LoopResult {
@@ -69,7 +72,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
     );
   }
   const model = resolveClipConfig(config.model);
-  const data = await openTrainingData(config);
+  const data = await openTrainingData(config, options.storage);
   const paths = runPaths(`${config.run.dir}/${config.run.name}`);
   let release: (() => Promise<void>) | undefined;
   try {

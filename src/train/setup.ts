@@ -4,6 +4,8 @@ import { openSource } from '../data/datasets/open.js';
 import { readingOptions } from '../data/datasets/reading-options.js';
 import type { LoaderOptions, LoaderSource, OrderOptions } from '../data/loader.js';
 import type { Source } from '../data/sources/source.js';
+import { storageOptions } from '../data/storage/options.js';
+import { borrowStorage, type Storage } from '../data/storage/storage.js';
 import { startEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import type { ClipConfig } from '../models/clip/index.js';
@@ -17,15 +19,23 @@ export interface TrainingData {
   close(): Promise<void>;
 }
 
-/** Opens the training splits. @throws ConfigError if they fill no batch; as `openSource` */
-export async function openTrainingData({ data, train }: TrainConfig): Promise<TrainingData> {
+/**
+ * Opens the training splits.
+ *
+ * @param given reads them and stays the caller's; by default one as configured, which is closed with them
+ * @throws ConfigError if they fill no batch; as `openSource`
+ */
+export async function openTrainingData({ data, train }: TrainConfig, given?: Storage): Promise<TrainingData> {
+  const { storage, release } = borrowStorage(given ?? storageOptions(data.storage));
   const sources: Source[] = [];
   const close = async (): Promise<void> => {
     for (const source of sources) await source.close();
+    await release();
   };
   try {
     for (const source of dataSources(data)) {
-      sources.push(await openSource(source.path, { split: source.split, ...readingOptions(source) }));
+      const { path, split } = source;
+      sources.push(await openSource(path, { split, storage, ...readingOptions(source) }));
     }
     const numRows = sources.reduce((sum, source) => sum + source.numRows, 0);
     if (numRows >= train.batchSize) return { sources, numRows, close };

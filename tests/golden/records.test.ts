@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { formatOf, openShard } from '../../src/data/datasets/shard-format.js';
 import type { Row, ShardFormat, Value } from '../../src/data/schema.js';
 import { BlockCache } from '../../src/data/sources/block-cache.js';
+import { Storage } from '../../src/data/storage/storage.js';
 import { openLocalFile } from '../../src/data/storage/stored-file.js';
 import { useCacheDirectory } from '../support/cache-directory.js';
 
@@ -14,6 +15,7 @@ const { files } = JSON.parse(await readFile(join(data, 'records.json'), 'utf8'))
 };
 
 useCacheDirectory();
+const storage = new Storage();
 
 /** Bytes are written as an object with their base 64. */
 function expectedValue(value: unknown): Value {
@@ -30,7 +32,7 @@ it.each(Object.keys(files))('%s', async (name) => {
   // The second shard reads by the index that the first one kept.
   for (const _ of ['scanned', 'kept']) {
     const file = await openLocalFile(join(data, 'records', name));
-    const shard = await openShard(file, formatOf(name) as ShardFormat, new BlockCache(1 << 20));
+    const shard = await openShard(file, formatOf(name) as ShardFormat, new BlockCache(1 << 20), storage);
     expect(new Set(shard.columns)).toEqual(columns);
     expect(await shard.readRows([...rows.keys()], shard.columns)).toEqual(expected);
     const reversed = [...rows.keys()].reverse();

@@ -12,6 +12,8 @@ export interface RangeServer {
   /** Every request so far: path, and range if it has one. */
   readonly seen: { path: string; range: string | undefined; headers: IncomingMessage['headers'] }[];
   trick: Trick | undefined;
+  /** Answers as usual: what a trick may do later. */
+  serve(request: IncomingMessage, response: ServerResponse): void;
   url(path: string): string;
   close(): Promise<void>;
 }
@@ -23,7 +25,7 @@ export async function startRangeServer(): Promise<RangeServer> {
     const path = new URL(request.url as string, 'http://localhost').pathname;
     seen.push({ path, range: request.headers.range, headers: request.headers });
     if (self.trick?.(request, response)) return;
-    serve(files.get(decodeURIComponent(path)), request, response);
+    self.serve(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -31,6 +33,10 @@ export async function startRangeServer(): Promise<RangeServer> {
     files,
     seen,
     trick: undefined,
+    serve: (request, response) => {
+      const { pathname } = new URL(request.url as string, 'http://localhost');
+      serve(files.get(decodeURIComponent(pathname)), request, response);
+    },
     url: (path) => `http://127.0.0.1:${port}${path}`,
     close: async () => {
       server.closeAllConnections();

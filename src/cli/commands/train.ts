@@ -1,5 +1,6 @@
 /** `capstan train CONFIG`: a training run, or with --dry-run what it would be. */
 import type { Command } from 'commander';
+import type { TrainConfig } from '../../config/schema.js';
 import { print, printError } from '../printer.js';
 import { abortOnSignals } from '../signals.js';
 
@@ -26,23 +27,29 @@ export function registerTrain(program: Command): void {
     )
     .action(async (path: string, flags: TrainFlags) => {
       const { loadConfig } = await import('../../config/load.js');
+      const { storageOptions } = await import('../../data/storage/options.js');
+      const { withStorage } = await import('../with-storage.js');
       const config = await loadConfig(path, flags.set);
+      const reading = storageOptions(config.data.storage);
       if (flags.dryRun) {
         const { describeRun } = await import('../describe-run.js');
-        print(await describeRun(config, printError));
+        print(await withStorage(reading, (storage) => describeRun(config, printError, storage)));
         return;
       }
       const { train } = await import('../../train/run.js');
       const { inLoopEvaluators } = await import('../../eval/in-loop.js');
       const signals = abortOnSignals();
       try {
-        const result = await train(config, {
-          resume: flags.resume,
-          evaluators: () => inLoopEvaluators(config, printError),
-          inform: printError,
-          progress: process.stderr,
-          signal: signals.signal,
-        });
+        const result = await withStorage(reading, (storage) =>
+          train(config, {
+            resume: flags.resume,
+            evaluators: () => inLoopEvaluators(config, printError, storage),
+            inform: printError,
+            progress: process.stderr,
+            signal: signals.signal,
+            storage,
+          }),
+        );
         for (const [name, value] of Object.entries(result.evaluation)) {
           print(`${name}  ${name.endsWith('/skipped') ? value : value.toFixed(4)}`);
         }
@@ -59,17 +66,34 @@ export function registerTrain(program: Command): void {
           return;
         }
         const saved = result.checkpoint === undefined ? 'nothing new to save' : `saved ${result.checkpoint}`;
-        const again = ['npx', 'capstan', 'train', path, ...flags.set.flatMap((text) => ['--set', text])];
-        print(
-          `Stopped after step ${result.step}; ${saved}. ` +
-            `Go on with: ${[...again, '--resume', 'auto'].map(quoted).join(' ')}`,
-        );
+        print(`Stopped after step ${result.step}; ${saved}. Go on with: ${again(path, flags)}`);
         const exitCode = signals.exitCode();
         if (exitCode !== undefined) process.exitCode = exitCode;
+      } catch (error) {
+        throw await withWayOn(error, config, again(path, flags));
       } finally {
         signals.stop();
       }
     });
+}
+
+/** What goes on from the newest checkpoint. */
+function again(path: string, { set }: TrainFlags): string {
+  const words = ['npx', 'capstan', 'train', path, ...set.flatMap((text) => ['--set', text])];
+  return [...words, '--resume', 'auto'].map(quoted).join(' ');
+}
+
+/** An error of the data says what the run has so far, and how it goes on. */
+async function withWayOn(error: unknown, config: TrainConfig, command: string): Promise<unknown> {
+  const { DataError } = await import('../../errors.js');
+  if (!(error instanceof DataError)) return error;
+  const { listCheckpoints } = await import('../../train/checkpoint.js');
+  const { runPaths } = await import('../../train/run-folder.js');
+  const { checkpoints } = runPaths(`${config.run.dir}/${config.run.name}`);
+  const newest = (await listCheckpoints(checkpoints).catch(() => [])).at(-1);
+  if (newest === undefined) return error;
+  const way = `The newest checkpoint is ${newest}. Once that is mended, go on with: ${command}`;
+  return new DataError(`${error.message}\n${way}`, { cause: error });
 }
 
 /** An argument as a shell takes it. */

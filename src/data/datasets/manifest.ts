@@ -101,6 +101,11 @@ export async function readManifest(directory: string): Promise<Manifest | undefi
   } catch {
     return undefined;
   }
+  return parseManifest(path, text);
+}
+
+/** @throws DataError if the text is not a manifest of this version. */
+export function parseManifest(path: string, text: string): Manifest {
   try {
     return manifestSchema.parse(JSON.parse(text));
   } catch (cause) {

@@ -1,19 +1,16 @@
 /** Opening of data sets for reading. */
-import { readdir, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import { ConfigError, DataError } from '../../errors.js';
 import { mapConcurrently } from '../map-concurrently.js';
 import { type ShardFormat, shardFormats, splits } from '../schema.js';
 import { applySchema, type SchemaOptions } from '../schemas/apply.js';
 import { SchemaSource } from '../schemas/schema-source.js';
 import { BlockCache } from '../sources/block-cache.js';
-import { RowSubset, type Shard, ShardedSource, type Source } from '../sources/source.js';
-import { listPatterns } from '../storage/list.js';
-import { hasWildcard } from '../storage/patterns.js';
-import { openLocalFile } from '../storage/stored-file.js';
-import { readManifest } from './manifest.js';
-import { restoreInterrupted } from './publish.js';
-import { formatOf, isShardName, openShard, shardEndings, splitOf } from './shard-format.js';
+import { type OpenedShard, RowSubset, ShardedSource, type Source } from '../sources/source.js';
+import { displayPath } from '../storage/location.js';
+import type { StorageOptions } from '../storage/options.js';
+import { borrowStorage, type Storage } from '../storage/storage.js';
+import { type LocatedShards, locateShards, type ShardFile } from './locate.js';
+import { openShard, shardEndings, splitOf } from './shard-format.js';
 
 /** What to open of a data set, and how to read its columns. */
 export interface OpenOptions extends SchemaOptions {
@@ -25,103 +22,98 @@ export interface OpenOptions extends SchemaOptions {
   readonly split?: string;
   /** Which shards, where several formats are there. Default: the first of `shardFormats` that is there. */
   readonly format?: ShardFormat;
+  /**
+   * Reads the files. One that is given stays the caller's to close, after the source; a process needs no more than
+   * one. Of options, or if there are none, one is made that is closed with the source.
+   */
+  readonly storage?: Storage | StorageOptions;
 }
 
-/** Shards opened at once: enough to hide what a disk or server takes to answer, with little memory. */
-const OPEN_AT_ONCE = 8;
+/**
+ * Shards opened at once: enough to hide what a disk or server takes to answer. Each that is scanned from a server is
+ * read 8 MiB ahead, which together is less than what a storage holds in memory.
+ */
+const OPEN_AT_ONCE = 12;
 
 /** Bytes of decoded shards kept in memory by each open source. */
 const CACHE_BYTES = 256 * 1024 * 1024;
 
 /**
  * Opens a data set: a directory with a manifest, a directory of shards (in order of their names), the files of a
- * pattern (`{00000..00099}.tar` in order of the braces, `*.tar` of their names), or one file. The format goes by the
- * ending; a `.json` file may hold an array, an object, or lines. Columns of a schema that is known, named or given are
- * read as capstan's.
+ * pattern (`{00000..00099}.tar` in order of the braces, `*.tar` of their names), or one file; on this machine, in S3 or
+ * on the Hugging Face hub, all but directories without a manifest and wildcards also on a web server. The format goes by
+ * the ending; a `.json` file may hold an array, an object, or lines. Columns of a schema that is known, named or given
+ * are read as capstan's.
  *
  * @throws ConfigError if there is nothing at the path, no such format, no such split, no telling the splits, no
  *   such schema, or columns that it needs are missing.
- * @throws DataError if a shard is damaged, does not fit the manifest, or there are no rows.
+ * @throws DataError if a shard is damaged or cannot be read, does not fit the manifest, or there are no rows.
  */
 export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
-  const cache = new BlockCache(CACHE_BYTES);
-  await restoreInterrupted(path);
-  const info = await stat(path).catch(() => undefined);
-  if (info === undefined && (hasWildcard(path) || path.includes('{'))) {
-    const found = await listPatterns(path, (each) => ({ kind: 'local', path: each }));
-    const paths = found.map((file) => file.path).filter((each) => isShardName(basename(each)));
-    return openShards(path, paths.map(shardOf), false, options, cache);
-  }
-  if (info === undefined) {
-    throw new ConfigError(
-      `${path}: there is no such data set. Build the built-in one with: npx capstan data build emoji --out ${path}`,
-    );
-  }
-  if (!info.isDirectory()) {
-    const format = formatOf(path);
-    if (format === undefined) {
-      throw new ConfigError(`${path}: has no known ending; expected one of ${shardEndings}.`);
-    }
-    const shards = new ShardedSource(path, [await openLocalShard(path, format, cache)], () => cache.clear());
-    const source = await applySchema(shards, [path], options, openLocalFile);
+  const { storage, release } = borrowStorage(options.storage);
+  try {
+    const { files, kind } = await locateShards(path, storage);
+    const { wanted, isOfSplit } = chooseShards(displayPath(path), files, kind, options);
+    const cache = new BlockCache(CACHE_BYTES);
+    const opened = await mapConcurrently(wanted, OPEN_AT_ONCE, (file) => openOne(file, cache, storage));
+    const raw = new ShardedSource(displayPath(path), opened, async () => {
+      cache.clear();
+      await release();
+    });
+    const names = wanted.map((file) => file.path);
+    const source = await applySchema(raw, names, options, (location) => storage.openFile(location));
     if (options.split === undefined) return source;
     // The column, if there is one, knows better than the name of a file that may hold all splits.
-    if (source.columns.includes('split') || splitOf(path) !== options.split) {
-      return selectSplit(source, options.split, [path]);
-    }
-    return source;
+    const isTold = isOfSplit && !(kind === 'alone' && source.columns.includes('split'));
+    return isTold ? source : await selectSplit(source, options.split, names);
+  } catch (error) {
+    await release();
+    throw error;
   }
-  return openDirectory(path, options, cache);
 }
 
-async function openDirectory(path: string, options: OpenOptions, cache: BlockCache): Promise<Source> {
-  const manifest = await readManifest(path);
-  const names = manifest === undefined ? (await readdir(path)).filter(isShardName).sort() : [];
-  const files = manifest?.shards.map((shard) => ({ ...shard, path: join(path, shard.name) }));
-  const listed = files ?? names.map((name) => shardOf(join(path, name)));
-  return openShards(path, listed, manifest !== undefined, options, cache);
-}
-
-/** @param isListed whether a manifest lists the files with their splits. */
-async function openShards(
+/** The shards of the format and, as far as names or a manifest tell, of the split. */
+function chooseShards(
   path: string,
   files: readonly ShardFile[],
-  isListed: boolean,
+  kind: LocatedShards['kind'],
   options: OpenOptions,
-  cache: BlockCache,
-): Promise<Source> {
+): { readonly wanted: readonly ShardFile[]; readonly isOfSplit: boolean } {
   if (files.length === 0) {
     throw new DataError(
       `${path}: holds no shards; expected files that end in one of ${shardEndings}. Check the path.`,
     );
   }
   const formats = new Set(files.map(({ format }) => format));
-  const format = options.format ?? (shardFormats.find((each) => formats.has(each)) as ShardFormat);
+  const present = shardFormats.find((each) => formats.has(each)) as ShardFormat;
+  const format = kind === 'alone' ? present : (options.format ?? present);
   if (!formats.has(format)) {
     throw new ConfigError(`${path}: holds no ${format} shards, only ${[...formats].join(', ')}.`);
   }
   const ofFormat = files.filter((file) => file.format === format);
   const { split } = options;
   const ofSplit = split === undefined ? ofFormat : ofFormat.filter((file) => file.split === split);
-  if (ofSplit.length === 0 && isListed) {
-    const present = [...new Set(ofFormat.map((file) => file.split))].join(', ');
-    throw new ConfigError(`${path}: there is no split '${split}'; present are ${present}.`);
+  if (ofSplit.length === 0 && kind === 'listed') {
+    const listed = [...new Set(ofFormat.map((file) => file.split))].join(', ');
+    throw new ConfigError(`${path}: there is no split '${split}'; present are ${listed}.`);
   }
-  const wanted = ofSplit.length > 0 ? ofSplit : ofFormat;
-  const shards = await mapConcurrently(wanted, OPEN_AT_ONCE, async (file) => {
-    const shard = await openLocalShard(file.path, format, cache);
-    if (file.bytes !== undefined && (shard.size !== file.bytes || shard.numRows !== file.rows)) {
-      throw new DataError(
-        `${shard.path}: does not fit the manifest: expected ${file.rows} rows in ${file.bytes} bytes, ` +
-          `found ${shard.numRows} in ${shard.size}. Build or copy the data set again.`,
-      );
-    }
-    return shard;
-  });
-  const names = wanted.map((file) => file.path);
-  const raw = new ShardedSource(path, shards, () => cache.clear());
-  const source = await applySchema(raw, names, options, openLocalFile);
-  return split === undefined || ofSplit.length > 0 ? source : selectSplit(source, split, names);
+  return ofSplit.length > 0 ? { wanted: ofSplit, isOfSplit: true } : { wanted: ofFormat, isOfSplit: false };
+}
+
+async function openOne(
+  { format, rows, bytes, open }: ShardFile,
+  cache: BlockCache,
+  storage: Storage,
+): Promise<OpenedShard> {
+  const file = await open();
+  const shard = await openShard(file, format, cache, storage);
+  if (bytes !== undefined && (shard.size !== bytes || shard.numRows !== rows)) {
+    throw new DataError(
+      `${shard.path}: does not fit the manifest: expected ${rows} rows in ${bytes} bytes, ` +
+        `found ${shard.numRows} in ${shard.size}. Build or copy the data set again.`,
+    );
+  }
+  return { shard, tag: file.tag };
 }
 
 /** Names of splits, one of which in a file's name says that others are elsewhere. */
@@ -153,21 +145,4 @@ async function selectSplit(source: Source, split: string, files: readonly string
     );
   }
   return new RowSubset(source, rows, `split ${split}`);
-}
-
-/** A shard as the manifest or, without rows and bytes, its name tells. */
-interface ShardFile {
-  readonly path: string;
-  readonly format: ShardFormat;
-  readonly split: string;
-  readonly rows?: number;
-  readonly bytes?: number;
-}
-
-function shardOf(path: string): ShardFile {
-  return { path, format: formatOf(path) as ShardFormat, split: splitOf(path) };
-}
-
-async function openLocalShard(path: string, format: ShardFormat, cache: BlockCache): Promise<Shard> {
-  return openShard(await openLocalFile(path), format, cache);
 }

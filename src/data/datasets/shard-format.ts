@@ -1,14 +1,14 @@
 /** Formats of shards and what the names of files say of them. */
-import { basename } from 'node:path';
 import type { ShardFormat } from '../schema.js';
 import { openArrowShard } from '../sources/arrow.js';
 import type { BlockCache } from '../sources/block-cache.js';
 import { openCsvShard } from '../sources/csv.js';
-import { openUnpacked } from '../sources/gunzip.js';
 import { openJsonShard } from '../sources/json.js';
 import { openParquetShard } from '../sources/parquet.js';
 import type { Shard } from '../sources/source.js';
 import { openWebDatasetShard } from '../sources/webdataset.js';
+import { fileNameOf } from '../storage/location.js';
+import type { Storage } from '../storage/storage.js';
 import type { StoredFile } from '../storage/stored-file.js';
 
 const ENDINGS: ReadonlyMap<string, ShardFormat> = new Map([
@@ -40,7 +40,7 @@ interface Ending {
 }
 
 function endingOf(path: string): Ending | undefined {
-  const found = /(\.[^.]+?)(\.gz)?$/i.exec(basename(path));
+  const found = /(\.[^.]+?)(\.gz)?$/i.exec(fileNameOf(path));
   const [text = '', first = '', gz] = found ?? [];
   const format = ENDINGS.get(first.toLowerCase());
   if (format === undefined || (gz !== undefined && !PACKED.has(format))) return undefined;
@@ -59,29 +59,35 @@ export function isShardName(name: string): boolean {
 
 /** What a shard's name says of its split: `train` of `train-00000.arrow`, and of `train.jsonl.gz`. */
 export function splitOf(path: string): string {
-  return basename(path, endingOf(path)?.text ?? '').split('-')[0] as string;
+  const name = fileNameOf(path);
+  return name.slice(0, name.length - (endingOf(path)?.text.length ?? 0)).split('-')[0] as string;
 }
 
 /**
  * Opens a shard in the format that its name tells; `file.path` has one.
  *
+ * @param storage unpacks what is packed as a whole
  * @throws DataError if the file is damaged or of another format.
  */
-export async function openShard(file: StoredFile, format: ShardFormat, cache: BlockCache): Promise<Shard> {
+export async function openShard(
+  file: StoredFile,
+  format: ShardFormat,
+  cache: BlockCache,
+  storage: Storage,
+): Promise<Shard> {
   const { size } = file;
   const { text, isPacked } = endingOf(file.path) as Ending;
+  const plain = isPacked ? await storage.openUnpacked(file) : file;
   switch (format) {
     case 'arrow':
-      return openArrowShard(file, cache);
+      return openArrowShard(plain, cache);
     case 'parquet':
-      return openParquetShard(file, cache);
+      return openParquetShard(plain, cache);
     case 'webdataset':
-      return openWebDatasetShard(isPacked ? await openUnpacked(file) : file, cache, size);
-    case 'csv': {
-      const delimiter = /^\.tsv/i.test(text) ? '\t' : ',';
-      return openCsvShard(isPacked ? await openUnpacked(file) : file, cache, delimiter, size);
-    }
+      return openWebDatasetShard(plain, cache, size);
+    case 'csv':
+      return openCsvShard(plain, cache, /^\.tsv/i.test(text) ? '\t' : ',', size);
     default:
-      return openJsonShard(isPacked ? await openUnpacked(file) : file, cache, format, size);
+      return openJsonShard(plain, cache, format, size);
   }
 }

@@ -1,7 +1,9 @@
 /** Image files that rows name by a path, or that are named for the rows' keys. */
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ConfigError, DataError } from '../../errors.js';
+import { childOf, encodePath, isRemote, isWeb, schemeOf } from '../storage/location.js';
 import type { StoredFile } from '../storage/stored-file.js';
 
 /** Opens a file by its path or URL. @throws DataError if it cannot be read */
@@ -11,26 +13,24 @@ export type OpenFile = (location: string) => Promise<StoredFile>;
 const KEY = '{key}';
 /** An image file larger than this is taken for damaged. */
 const MAX_FILE_BYTES = 256 * 2 ** 20;
-const REMOTE = /^[a-z][a-z0-9+.-]+:\/\//i;
 
 /** Where the images of a data set lie: a directory or URL under which the rows' paths are, or `…/{key}.jpg`. */
 export class ImageRoot {
   /** Images are named for keys, not by a column. */
   readonly byKey: boolean;
-  readonly #remote: boolean;
 
   private constructor(
     readonly location: string,
     private readonly openFile: OpenFile,
   ) {
     this.byKey = location.includes(KEY);
-    this.#remote = REMOTE.test(location);
   }
 
   /** @throws ConfigError if there is no such directory. */
-  static async open(location: string, openFile: OpenFile): Promise<ImageRoot> {
+  static async open(where: string, openFile: OpenFile): Promise<ImageRoot> {
+    const location = schemeOf(where) === 'file' ? fileURLToPath(where) : where;
     const root = new ImageRoot(location, openFile);
-    if (root.#remote) return root;
+    if (isRemote(location)) return root;
     const directory = root.byKey ? dirname(location.slice(0, location.indexOf(KEY) + 1)) : location;
     const info = await stat(directory).catch(() => undefined);
     if (!info?.isDirectory()) {
@@ -48,9 +48,7 @@ export class ImageRoot {
    * @throws DataError if there is no such file or the name leads out of the root.
    */
   async read(name: string): Promise<Uint8Array> {
-    const segments = safeSegments(name);
-    const relative = this.#remote ? segments.map(encodeURIComponent).join('/') : segments.join('/');
-    const file = await this.openFile(this.#locate(relative));
+    const file = await this.openFile(this.#locate(safeSegments(name).join('/')));
     if (file.size > MAX_FILE_BYTES) {
       throw new DataError(`${file.path} has ${file.size} bytes; expected an image of at most 256 MiB.`);
     }
@@ -58,8 +56,9 @@ export class ImageRoot {
   }
 
   #locate(relative: string): string {
-    if (this.byKey) return this.location.split(KEY).join(relative);
-    return this.#remote ? `${this.location.replace(/\/+$/, '')}/${relative}` : join(this.location, relative);
+    const { location } = this;
+    if (this.byKey) return location.split(KEY).join(isWeb(location) ? encodePath(relative) : relative);
+    return isRemote(location) ? childOf(location, relative) : join(location, relative);
   }
 }
 

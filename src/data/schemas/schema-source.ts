@@ -4,7 +4,8 @@ import { ConfigError, DataError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
 import { mapConcurrently } from '../map-concurrently.js';
 import { captionKinds, FAULT, type Row, rowFault, sampleKey, type Value } from '../schema.js';
-import type { Source } from '../sources/source.js';
+import type { Source, SourceContent } from '../sources/source.js';
+import { isOutage } from '../storage/retry.js';
 import type { BoundColumn } from './bind.js';
 import { isTarget, type Target } from './column-map.js';
 import type { ImageRoot } from './image-root.js';
@@ -24,6 +25,7 @@ export class SchemaSource implements Source {
   readonly shardRows: readonly number[];
   readonly rowBytes: number | undefined;
   readonly fingerprint: string;
+  readonly content: SourceContent | undefined;
   readonly #bound: ReadonlyMap<string, BoundColumn>;
 
   constructor(
@@ -44,6 +46,7 @@ export class SchemaSource implements Source {
     ];
     this.numRows = source.numRows;
     this.shardRows = source.shardRows;
+    this.content = source.content;
     // What lies beside the shards is read image by image.
     this.rowBytes = images === undefined ? source.rowBytes : undefined;
     const map = Object.fromEntries(bound.map(({ target, spec }) => [target, spec]));
@@ -126,7 +129,8 @@ export class SchemaSource implements Source {
     try {
       return { ...row, image: await this.images.read(name) };
     } catch (cause) {
-      if (!(cause instanceof DataError)) throw cause;
+      // What may be there once the server is: to pass over it would change the samples.
+      if (!(cause instanceof DataError) || isOutage(cause)) throw cause;
       return faulty(row, cause.message, this.#keyOf(raw));
     }
   }

@@ -20,6 +20,7 @@ import { UnsupportedError, verifyFooter, verifyMessage } from './arrow-flatbuffe
 import { type Layout, layoutOf, type Region, regionsOf } from './arrow-layout.js';
 import type { BlockCache } from './block-cache.js';
 import type { Shard } from './source.js';
+import { SparseReader } from './sparse-reader.js';
 
 const MAGIC = 'ARROW1';
 const CONTINUATION = 0xffffffff;
@@ -57,9 +58,10 @@ interface Batch extends Body {
  * @throws DataError if the file is not Arrow's, is cut off or damaged.
  */
 export async function openArrowShard(file: StoredFile, cache: BlockCache): Promise<Shard> {
-  const isFile = await checkMagic(file);
+  const reader = new SparseReader(file);
+  const isFile = await checkMagic(file, reader);
   try {
-    const { schema, batches, numRows } = await findBatches(file, isFile);
+    const { schema, batches, numRows } = await findBatches(file, reader, isFile);
     const columns = schema.fields.map((field) => field.name);
     return new ArrowShard(file, columns, numRows, batches, cache);
   } catch (cause) {
@@ -76,13 +78,13 @@ function unreadable(path: string, cause: unknown, what = ''): DataError {
 }
 
 /** Whether the file is in the file format; anything without the magic is tried as a stream. */
-async function checkMagic(file: StoredFile): Promise<boolean> {
+async function checkMagic(file: StoredFile, reader: SparseReader): Promise<boolean> {
   const { path, size } = file;
   if (size < 12) throw cutOff(path, 'at least 12 bytes', `${size}`);
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
-  const head = await file.read(0, 8);
+  const head = await reader.read(0, 8);
   if (text(head.subarray(0, 6)) === MAGIC) {
-    const tail = text(await file.read(size - 6, 6));
+    const tail = text(await reader.read(size - 6, 6));
     if (tail !== MAGIC) throw cutOff(path, `'${MAGIC}' at its end`, JSON.stringify(tail));
     return true;
   }
@@ -99,10 +101,11 @@ async function checkMagic(file: StoredFile): Promise<boolean> {
 /** Walks over the messages' heads. */
 async function findBatches(
   file: StoredFile,
+  reader: SparseReader,
   isFile: boolean,
 ): Promise<{ schema: Schema; batches: Batch[]; numRows: number }> {
   const { path, size } = file;
-  const footer = isFile ? await readFooter(file) : undefined;
+  const footer = isFile ? await readFooter(file, reader) : undefined;
   const end = footer?.offset ?? size;
   let schema: Schema | undefined;
   let dictionaries: ReadonlyMap<number, Dictionary> = new Map();
@@ -111,7 +114,7 @@ async function findBatches(
   let numRows = 0;
   for (let offset = isFile ? 8 : 0; offset < end; ) {
     if (end - offset < 8) throw cutOff(path, `${offset + 8} bytes`, `${end}`);
-    let head = await file.read(offset, Math.min(HEAD_BYTES, end - offset));
+    let head = await reader.read(offset, Math.min(HEAD_BYTES, end - offset));
     const view = new DataView(head.buffer);
     if (view.getUint32(0, true) !== CONTINUATION) {
       throw cutOff(path, `a message at byte ${offset}`, `0x${view.getUint32(0, true).toString(16)}`);
@@ -124,7 +127,7 @@ async function findBatches(
     if (headLength < 0 || offset + 8 + headLength > end) {
       throw cutOff(path, `${offset + 8 + headLength} bytes`, `${end}`);
     }
-    if (8 + headLength > head.length) head = await file.read(offset, 8 + headLength);
+    if (8 + headLength > head.length) head = await reader.read(offset, 8 + headLength);
     const message = decodeMessage(head.subarray(8, 8 + headLength));
     const length = 8 + headLength + message.bodyLength;
     if (offset + length > end) throw cutOff(path, `${offset + length} bytes`, `${end}`);
@@ -190,16 +193,23 @@ function withDictionary(
 }
 
 /** The footer of the file format: where it begins, the schema, and how many record batches there are. */
-async function readFooter(file: StoredFile): Promise<{ offset: number; schema: Schema; numBatches: number }> {
+async function readFooter(
+  file: StoredFile,
+  reader: SparseReader,
+): Promise<{ offset: number; schema: Schema; numBatches: number }> {
   const { path, size } = file;
-  const length = new DataView((await file.read(size - 10, 4)).buffer).getInt32(0, true);
+  const length = new DataView((await reader.read(size - 10, 4)).buffer).getInt32(0, true);
   if (length <= 0 || length > size - 18) {
     throw cutOff(path, 'the length of the footer before its end', `${length}`);
   }
   const offset = size - 10 - length;
-  const bytes = await file.read(offset, length);
+  const bytes = await reader.read(offset, length);
   verifyFooter(bytes);
-  const { schema, numRecordBatches } = Footer.decode(bytes);
+  const footer = Footer.decode(bytes);
+  const { schema, numRecordBatches } = footer;
+  // Hints only: what is there is told by the walk, and a place that is none costs a read.
+  const heads = Array.from(footer.recordBatches(), (block) => Number(block.offset));
+  await reader.ahead(heads.filter((head) => head > 0 && head < offset));
   return { offset, schema, numBatches: numRecordBatches };
 }
 

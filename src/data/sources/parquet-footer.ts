@@ -1,7 +1,7 @@
 /** A Parquet file's footer, held against the file: its columns, row groups, and where in the file their chunks lie. */
 import { type ColumnChunk, type CompressionCodec, type FileMetaData, parquetMetadata } from 'hyparquet';
 import { DataError } from '../../errors.js';
-import { cutOff, message, type StoredFile } from '../storage/stored-file.js';
+import { cutOff, message, peek, type StoredFile } from '../storage/stored-file.js';
 import { type Convert, columnsOf, converterOf, type Leaf, leavesOf, type Node } from './parquet-schema.js';
 import { readThrift } from './parquet-thrift.js';
 
@@ -58,14 +58,6 @@ export interface Footer {
 export async function readFooter(file: StoredFile): Promise<Footer> {
   const { path, size } = file;
   if (size < 12) throw cutOff(path, 'at least 12 bytes', `${size}`);
-  const head = Buffer.from(await file.read(0, 4)).toString('latin1');
-  if (head === ENCRYPTED)
-    throw new DataError(`${path}: is encrypted, which is not read. Write it without encryption.`);
-  if (head !== MAGIC) {
-    throw new DataError(
-      `${path}: is not a Parquet file: expected '${MAGIC}' at its start, found ${JSON.stringify(head)}. Check the path and the format.`,
-    );
-  }
   const bytes = await readTail(file);
   try {
     readThrift(bytes.subarray(0, -8)); // hyparquet believes what it reads
@@ -80,12 +72,24 @@ export async function readFooter(file: StoredFile): Promise<Footer> {
 /** The footer, its length and the magic behind it. */
 async function readTail(file: StoredFile): Promise<Uint8Array> {
   const { path, size } = file;
-  const tail = await file.read(Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES));
+  const tail = await peek(file, Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES));
   const magic = Buffer.from(tail.subarray(-4)).toString('latin1');
-  if (magic !== MAGIC) throw cutOff(path, `'${MAGIC}' at its end`, JSON.stringify(magic));
+  if (magic !== MAGIC) throw await noFooter(file, magic);
   const length = new DataView(tail.buffer).getUint32(tail.length - 8, true) + 8;
   if (length > size - 4) throw cutOff(path, `a footer of at most ${size - 12} bytes`, `${length - 8}`);
-  return length <= tail.length ? tail.slice(-length) : file.read(size - length, length);
+  return length <= tail.length ? tail.slice(-length) : peek(file, size - length, length);
+}
+
+/** What a file is that does not end as Parquet does, by its start, which costs a server's file another request. */
+async function noFooter(file: StoredFile, end: string): Promise<DataError> {
+  const { path } = file;
+  const head = Buffer.from(await peek(file, 0, 4)).toString('latin1');
+  if (head === ENCRYPTED)
+    return new DataError(`${path}: is encrypted, which is not read. Write it without encryption.`);
+  if (head === MAGIC) return cutOff(path, `'${MAGIC}' at its end`, JSON.stringify(end));
+  return new DataError(
+    `${path}: is not a Parquet file: expected '${MAGIC}' at its start, found ${JSON.stringify(head)}. Check the path and the format.`,
+  );
 }
 
 /** A chunk beyond the end of the file. */

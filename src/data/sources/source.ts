@@ -2,12 +2,23 @@
  * A data set as the loader sees it: numbered rows with named columns, read by index and column.
  */
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
 import { ConfigError, DataError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
 import type { Row, Value } from '../schema.js';
+import { fileNameOf } from '../storage/location.js';
 
 export type { Row, Value } from '../schema.js';
+
+/**
+ * What servers say of the shards' content. At an equal place it is equal while the content is; at another place it
+ * says nothing, for every server has tags of its own.
+ */
+export interface SourceContent {
+  /** SHA-256 (hex) over the shards' addresses. */
+  readonly place: string;
+  /** SHA-256 (hex) over what their servers say of each: ETag, else date. */
+  readonly tags: string;
+}
 
 /** Rows addressed 0 to `numRows - 1` over one or several shards. Safe to call concurrently. */
 export interface Source {
@@ -27,6 +38,8 @@ export interface Source {
   readonly rowBytes?: number | undefined;
   /** SHA-256 (hex) over shard names, sizes in bytes and row counts: a resumed run compares it. */
   readonly fingerprint: string;
+  /** Undefined unless servers keep all of it and tell what they keep. */
+  readonly content?: SourceContent | undefined;
   /**
    * Reads the given columns of the given rows, in the order of `indices` (repeats allowed).
    *
@@ -49,6 +62,12 @@ export interface Shard {
   readColumn(column: string): Promise<Value[]>;
 }
 
+/** A shard with what its server says of its content, if it does. */
+export interface OpenedShard {
+  readonly shard: Shard;
+  readonly tag?: string | undefined;
+}
+
 /** The shards of one data set behind one numbering. */
 export class ShardedSource implements Source {
   readonly path: string;
@@ -60,16 +79,18 @@ export class ShardedSource implements Source {
   readonly #shards: readonly Shard[];
   /** First row of each shard, and the number of rows at the end. */
   readonly #starts: readonly number[];
-  readonly #onClose: () => void;
+  readonly content: SourceContent | undefined;
+  readonly #onClose: () => Promise<void>;
 
   /** @throws DataError if there is no row in any shard. */
-  constructor(path: string, shards: readonly Shard[], onClose: () => void = () => undefined) {
+  constructor(path: string, opened: readonly OpenedShard[], onClose: () => Promise<void> = async () => {}) {
+    const shards = opened.map(({ shard }) => shard);
     const [first] = shards;
     const starts = [0];
     const hash = createHash('sha256');
     for (const shard of shards) {
       starts.push((starts.at(-1) as number) + shard.numRows);
-      hash.update(`${basename(shard.path)}\0${shard.size}\0${shard.numRows}\n`);
+      hash.update(`${fileNameOf(shard.path)}\0${shard.size}\0${shard.numRows}\n`);
     }
     this.numRows = starts.at(-1) as number;
     this.shardRows = shards.map(({ numRows }) => numRows);
@@ -85,6 +106,7 @@ export class ShardedSource implements Source {
     this.#shards = shards;
     this.#starts = starts;
     this.#onClose = onClose;
+    this.content = contentOf(opened);
   }
 
   async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
@@ -120,8 +142,8 @@ export class ShardedSource implements Source {
     return values;
   }
 
-  async close(): Promise<void> {
-    this.#onClose();
+  close(): Promise<void> {
+    return this.#onClose();
   }
 
   #check(column: string): void {
@@ -147,6 +169,16 @@ export class ShardedSource implements Source {
   }
 }
 
+function contentOf(opened: readonly OpenedShard[]): SourceContent | undefined {
+  const [places, tags] = [createHash('sha256'), createHash('sha256')];
+  for (const { shard, tag } of opened) {
+    if (tag === undefined) return undefined;
+    places.update(`${shard.path}\n`);
+    tags.update(`${tag}\n`);
+  }
+  return { place: places.digest('hex'), tags: tags.digest('hex') };
+}
+
 /** How many of the rows, which rise, lie in each shard. */
 function countByShard(rows: readonly number[], shardRows: readonly number[]): number[] {
   let at = 0;
@@ -168,6 +200,7 @@ export class RowSubset implements Source {
   readonly shardRows: readonly number[];
   readonly rowBytes: number | undefined;
   readonly fingerprint: string;
+  readonly content: SourceContent | undefined;
 
   /** @param label what was chosen, for the fingerprint. */
   constructor(
@@ -181,6 +214,7 @@ export class RowSubset implements Source {
     this.numRows = rows.length;
     this.shardRows = countByShard(rows, source.shardRows);
     this.rowBytes = source.rowBytes;
+    this.content = source.content;
     this.fingerprint = createHash('sha256')
       .update(`${source.fingerprint}\0${label}\0${rows.length}`)
       .digest('hex');

@@ -24,11 +24,6 @@ export interface HttpAccess {
   readonly signal: AbortSignal;
 }
 
-/** An address as messages may show it: without password and query, where signatures and tokens stand. */
-export function displayUrl(url: URL): string {
-  return `${url.protocol}//${url.host}${url.pathname}`;
-}
-
 /**
  * Asks for the first byte, which tells the size, the version, and whether the server knows ranges. (HEAD would
  * be refused by addresses that are signed for GET.)

@@ -9,6 +9,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { DataError } from '../../errors.js';
 import { fetchJson, type HttpAccess } from './http.js';
+import { encodePath } from './location.js';
 
 /** A file or folder of a data set on the hub. */
 export interface HubAddress {
@@ -94,10 +95,6 @@ export async function listHubPage(
   });
   const links = [response.headers.link ?? []].flat().join(', ');
   return { entries, next: /<([^>]+)>;\s*rel="next"/.exec(links)?.[1] };
-}
-
-function encodePath(path: string): string {
-  return path.split('/').map(encodeURIComponent).join('/');
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

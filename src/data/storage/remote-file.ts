@@ -21,13 +21,18 @@ export interface RemoteContext {
 /** One request asks for this many blocks at most: small enough to try again, large enough to be fast. */
 const MAX_FETCH_BLOCKS = 8;
 
+/** Of a smaller file most is wanted anyway, and whole blocks of it are few. */
+const PEEKED_FROM_BYTES = 2 * BLOCK_BYTES;
+
 let numUnversioned = 0;
 
 export class RemoteFile implements StoredFile {
   readonly path: string;
   readonly size: number;
   readonly version: string;
-  private readonly key: string;
+  readonly key: string;
+  readonly tag?: string;
+  private readonly blocksKey: string;
   /** Undefined if the server tells no version: then old blocks could not be told from new ones. */
   private readonly disk: DiskCache | undefined;
   /** Where a reader that goes on in order would continue, and how many blocks it is granted ahead. */
@@ -43,13 +48,31 @@ export class RemoteFile implements StoredFile {
     const version = versionText(object.version);
     this.version = version ?? `unknown-${process.pid}-${Date.now()}-${numUnversioned++}`;
     this.disk = version === undefined ? undefined : context.disk;
-    this.key = fileKey(object.key, this.version, object.size, BLOCK_BYTES);
+    this.key = fileKey(object.key);
+    if (version !== undefined) this.tag = version;
+    this.blocksKey = fileKey(object.key, this.version, object.size, BLOCK_BYTES);
+  }
+
+  async peek(offset: number, length: number): Promise<Block> {
+    this.checkRange(offset, length);
+    const first = Math.floor(offset / BLOCK_BYTES);
+    const isHeld = this.context.memory.has(`${this.blocksKey}-${first}`);
+    if (length === 0 || this.size <= PEEKED_FROM_BYTES || isHeld) return this.read(offset, length);
+    const key = { file: fileKey(this.blocksKey, 'peek'), index: offset, bytes: length };
+    const kept = await this.disk?.get(key);
+    if (kept !== undefined) return kept;
+    const bytes = await this.context.fetch(this.object, offset, length);
+    void this.disk?.put(key, bytes);
+    return bytes;
+  }
+
+  private checkRange(offset: number, length: number): void {
+    if (offset >= 0 && length >= 0 && offset + length <= this.size) return;
+    throw cutOff(this.path, `${offset + length} bytes`, `${this.size}`);
   }
 
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    if (offset < 0 || length < 0 || offset + length > this.size) {
-      throw cutOff(this.path, `${offset + length} bytes`, `${this.size}`);
-    }
+    this.checkRange(offset, length);
     const bytes = new Uint8Array(length);
     if (length === 0) return bytes;
     const first = Math.floor(offset / BLOCK_BYTES);
@@ -73,7 +96,7 @@ export class RemoteFile implements StoredFile {
     const found: Promise<Block>[] = [];
     let begun: Begun[] = [];
     for (let index = first; index <= last; index++) {
-      const id = `${this.key}-${index}`;
+      const id = `${this.blocksKey}-${index}`;
       const known = this.context.memory.get(id);
       if (known) {
         found.push(known);
@@ -133,7 +156,7 @@ export class RemoteFile implements StoredFile {
       bytes = await this.context.fetch(this.object, offset, length);
     } catch (error) {
       for (const block of run) {
-        this.context.memory.drop(`${this.key}-${block.index}`);
+        this.context.memory.drop(`${this.blocksKey}-${block.index}`);
         block.reject(error instanceof Error ? error : new DataError(String(error)));
       }
       return;
@@ -148,7 +171,7 @@ export class RemoteFile implements StoredFile {
   }
 
   private blockKey(index: number): BlockKey {
-    return { file: this.key, index, bytes: Math.min(BLOCK_BYTES, this.size - index * BLOCK_BYTES) };
+    return { file: this.blocksKey, index, bytes: Math.min(BLOCK_BYTES, this.size - index * BLOCK_BYTES) };
   }
 }
 
@@ -175,6 +198,10 @@ export class BlockMemory {
   private readonly blocks = new Map<string, Promise<Block>>();
 
   constructor(private readonly maxBlocks: number) {}
+
+  has(id: string): boolean {
+    return this.blocks.has(id);
+  }
 
   get(id: string): Promise<Block> | undefined {
     const block = this.blocks.get(id);

@@ -35,7 +35,7 @@ export async function withRetries<T>(
       policy.signal.throwIfAborted();
       return await attempt();
     } catch (error) {
-      if (policy.signal.aborted) throw new DataError(`${path}: the storage was closed while it was read.`);
+      if (policy.signal.aborted) throw closed(path);
       if (!(error instanceof TransferError)) throw error;
       const asked = error.retryAfterMs ?? 0;
       if (error.permanent || tries >= policy.tries || asked > MAX_RETRY_AFTER_MS) {
@@ -72,4 +72,14 @@ function advice({ status, permanent, retryAfterMs }: TransferError): string {
   }
   if (permanent) return 'Check the address and the server.';
   return 'Check the network and the server, then start again; to wait for longer, raise the storage option tries.';
+}
+
+function closed(path: string): DataError {
+  const cause = new TransferError('closed', false);
+  return new DataError(`${path}: the storage was closed while it was read.`, { cause });
+}
+
+/** Whether a file could not be read for a reason that may pass, and that says nothing about the file. */
+export function isOutage({ cause }: DataError): boolean {
+  return cause instanceof TransferError && !cause.permanent;
 }

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DataError } from '../../errors.js';
 import { DiskCache } from './disk-cache.js';
-import { displayUrl, type HttpAccess, openHttp } from './http.js';
+import { type HttpAccess, openHttp } from './http.js';
 import {
   commitOf,
   type HubAddress,
@@ -15,12 +15,14 @@ import {
   resolveUrl,
 } from './hub.js';
 import { type ListedFile, type ListFolder, listPatterns, type Place } from './list.js';
+import { displayUrl, schemeOf } from './location.js';
 import { BLOCK_BYTES, type ResolvedStorageOptions, resolveOptions, type StorageOptions } from './options.js';
 import { BlockMemory, RemoteFile } from './remote-file.js';
 import type { RemoteObject } from './remote-object.js';
 import { withRetries } from './retry.js';
 import { parseS3, S3 } from './s3.js';
 import { openLocalFile, type StoredFile } from './stored-file.js';
+import { UnpackedCopies } from './unpacked.js';
 
 /** What a storage did since it was made. */
 export interface StorageStats {
@@ -50,6 +52,7 @@ export class Storage {
   private readonly options: ResolvedStorageOptions;
   private readonly disk: DiskCache | undefined;
   private readonly memory = new BlockMemory(MEMORY_BLOCKS);
+  private readonly unpacked: UnpackedCopies;
   private readonly closing = new AbortController();
   private readonly s3: S3;
   private readonly commits = new Map<string, Promise<string>>();
@@ -62,7 +65,8 @@ export class Storage {
   /** @throws ConfigError if an option is out of bounds */
   constructor(options?: StorageOptions) {
     this.options = resolveOptions(options);
-    const { cacheDir, cacheMiB, onWarning, s3 } = this.options;
+    const { cacheDir, cacheMiB, unpackedMiB, onWarning, s3 } = this.options;
+    this.unpacked = new UnpackedCopies(unpackedMiB * 1_048_576);
     this.disk =
       cacheMiB === 0 ? undefined : new DiskCache(resolve(cacheDir), cacheMiB * 1_048_576, onWarning);
     // Every request listens to it.
@@ -114,11 +118,23 @@ export class Storage {
     return listPatterns(pattern, (url) => this.placeOf(url));
   }
 
+  /**
+   * A gzip file as it is unpacked, by a copy that is made unless it is there. It goes by the file's own path in
+   * messages. Reads may be in any order.
+   *
+   * @throws DataError if the file is damaged or cut off, unpacks to more than 200 times its size, or does not fit the
+   *   disk or the bound on such copies
+   */
+  openUnpacked(file: StoredFile): Promise<StoredFile> {
+    return this.unpacked.open(file);
+  }
+
   /** Ends what is under way, as reading ahead, so that the process may end. Reads that wait for it fail. */
   async close(): Promise<void> {
     this.closing.abort();
     this.s3.close();
     await this.disk?.idle();
+    await this.unpacked.close();
   }
 
   private placeOf(url: string): Place {
@@ -258,11 +274,6 @@ export class Storage {
   }
 }
 
-/** Undefined for a path. A single letter is a drive of Windows. */
-function schemeOf(url: string): string | undefined {
-  return /^([a-z][a-z0-9+.-]+):\/\//i.exec(url)?.[1]?.toLowerCase();
-}
-
 function parseUrl(url: string): URL {
   try {
     return new URL(url);
@@ -274,4 +285,17 @@ function parseUrl(url: string): URL {
 function basic({ username, password }: URL): string | undefined {
   if (username === '') return undefined;
   return `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`;
+}
+
+/** A storage, and what is to be called when it is no longer needed. */
+export interface BorrowedStorage {
+  readonly storage: Storage;
+  readonly release: () => Promise<void>;
+}
+
+/** The storage that was given, which stays its owner's to close, or else one of these options. */
+export function borrowStorage(given: Storage | StorageOptions | undefined): BorrowedStorage {
+  if (given instanceof Storage) return { storage: given, release: async () => {} };
+  const storage = new Storage(given);
+  return { storage, release: () => storage.close() };
 }

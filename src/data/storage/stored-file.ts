@@ -1,5 +1,6 @@
 /** A file that is read by byte ranges, wherever it is kept. Readers of every format take one. */
 import { open, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { DataError } from '../../errors.js';
 
 /** A file of known size whose content does not change while it is read. Safe to read concurrently. */
@@ -10,12 +11,33 @@ export interface StoredFile {
   readonly size: number;
   /** Differs when the content does: time of the last change, ETag, or hash. */
   readonly version: string;
+  /** Names the file where `path` leaves out what may be secret: a hash of its whole address. */
+  readonly key?: string;
+  /** What its server says of the content (ETag, else date): equal while the content is. Undefined if it says nothing. */
+  readonly tag?: string;
   /**
    * Reads `length` bytes from `offset`; the result is the caller's own.
    *
    * @throws DataError if the file is not there any more, was changed, or ends earlier.
    */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** As `read`, of bytes whose neighbours nobody wants, such as a footer. There where that makes a difference. */
+  peek?(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Reads a few bytes of which the neighbours are not wanted. */
+export function peek(file: StoredFile, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  return file.peek === undefined ? file.read(offset, length) : file.peek(offset, length);
+}
+
+/** What tells a file, for a purpose, from every other, and from itself before a change. */
+export function fileIdentity(
+  { path, key, size, version }: Pick<StoredFile, 'path' | 'key' | 'size' | 'version'>,
+  ...purpose: readonly (string | number)[]
+): string {
+  // A relative path means another file in another directory; a URL is absolute.
+  const absolute = key ?? (/^[a-z][a-z0-9+.-]*:\/\//i.test(path) ? path : resolve(path));
+  return JSON.stringify([...purpose, absolute, size, version]);
 }
 
 /** Opens a file of this machine. It is held open only while it is read, so a data set may have any number. */
@@ -41,7 +63,10 @@ class LocalFile implements StoredFile {
     try {
       file = await open(this.path);
     } catch (cause) {
-      throw new DataError(`${this.path}: cannot be opened (${message(cause)}).`, { cause });
+      const advice = 'Put the file back as it was, then start again.';
+      throw new DataError(`${this.path}: cannot be opened any more (${message(cause)}). ${advice}`, {
+        cause,
+      });
     }
     try {
       const { size, mtimeMs } = await file.stat();

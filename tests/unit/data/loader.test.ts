@@ -347,7 +347,7 @@ describe('state', () => {
   it('of other data, or beyond the data, is refused', async () => {
     const resumeFrom = (await open()).state();
     await expect(open({ source: new MemorySource(rows, 'other'), resumeFrom })).rejects.toThrow(
-      'data set (files or split): was "rows-160", is "other"',
+      'data set (names, sizes or rows of its files, its split, or its columns): was "rows-160", is "other"',
     );
     await expect(open({ resumeFrom: { ...resumeFrom, position: 161 } })).rejects.toThrow(
       'epoch 0, sample 161, 0 of them broken, does not exist',

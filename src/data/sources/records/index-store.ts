@@ -1,20 +1,26 @@
 /**
  * Indexes of records kept in the user's cache directory, so that a file is scanned once. An index belongs to a
  * file's path, size and version, and to the version of the scan. It is a cache: one that is damaged or cannot be
- * written costs another scan and nothing else.
+ * written costs another scan and nothing else. Those used longest ago go when all take more than 1 GiB.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { cacheDirectory } from '../../../assets/index.js';
-import type { StoredFile } from '../../storage/stored-file.js';
+import { keepWithin } from '../../storage/bounded-folder.js';
+import { fileIdentity, type StoredFile } from '../../storage/stored-file.js';
 import type { RecordIndex } from './record-index.js';
 
 /** Raised whenever a scan finds other records or columns than before, so that earlier indexes are not used. */
 const SCAN_VERSION = 1;
 const MAGIC = 'capstan index 1\n';
 const DIGEST_BYTES = 32;
+const MAX_BYTES = 1024 ** 3;
+/** The bound is looked after at a process's first index, and again after so many bytes of them. */
+const CHECK_BYTES = 64 * 1024 * 1024;
+
+let bytesToCheck = 0;
 
 const headSchema = z.object({
   identity: z.string(),
@@ -24,28 +30,22 @@ const headSchema = z.object({
   numGroups: z.int().nonnegative(),
 });
 
-/** What tells a file from every other, and from itself before a change. */
-export function fileIdentity(
-  { path, size, version }: Pick<StoredFile, 'path' | 'size' | 'version'>,
-  purpose: string,
-): string {
-  // A relative path means another file in another directory; a URL is absolute.
-  const absolute = /^[a-z][a-z0-9+.-]*:\/\//i.test(path) ? path : resolve(path);
-  return JSON.stringify([SCAN_VERSION, purpose, absolute, size, version]);
-}
-
 /** The index of that file in the cache, or what `scan` finds, which is kept. @throws as `scan` does */
 export async function cachedIndex(
   file: StoredFile,
   format: string,
   scan: () => Promise<RecordIndex>,
 ): Promise<RecordIndex> {
-  const identity = fileIdentity(file, format);
+  const identity = fileIdentity(file, SCAN_VERSION, format);
   const name = createHash('sha256').update(identity).digest('hex');
   const path = join(cacheDirectory(), 'indexes', `${name}.idx`);
   const kept = await readFile(path).catch(() => undefined);
   const held = kept === undefined ? undefined : decodeIndex(kept, identity);
-  if (held !== undefined) return held;
+  if (held !== undefined) {
+    const now = new Date();
+    await utimes(path, now, now).catch(() => undefined); // it was used: others go first
+    return held;
+  }
   const index = await scan();
   await keep(path, encodeIndex(index, identity));
   return index;
@@ -58,6 +58,13 @@ async function keep(path: string, bytes: Uint8Array): Promise<void> {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(temporary, bytes);
     await rename(temporary, path);
+    bytesToCheck -= bytes.length;
+    if (bytesToCheck > 0) return;
+    bytesToCheck = CHECK_BYTES;
+    await keepWithin(dirname(path), {
+      maxBytes: MAX_BYTES,
+      isWhole: (name) => /^[0-9a-f]{64}\.idx$/.test(name),
+    });
   } catch {
     await rm(temporary, { force: true }).catch(() => undefined);
   }

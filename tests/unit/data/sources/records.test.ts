@@ -1,17 +1,15 @@
-/** What readers of JSON, separated values and tar have in common: the index, its cache, reads, gzip. */
-import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+/** What readers of JSON, separated values and tar have in common: the index, its cache, reads. */
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { openSource } from '../../../../src/data/datasets/open.js';
 import { FAULT } from '../../../../src/data/schema.js';
 import { BlockCache } from '../../../../src/data/sources/block-cache.js';
-import { openUnpacked } from '../../../../src/data/sources/gunzip.js';
 import { openJsonShard } from '../../../../src/data/sources/json.js';
 import { decodeIndex, encodeIndex } from '../../../../src/data/sources/records/index-store.js';
 import { GroupBuilder, groupOf, groupRows } from '../../../../src/data/sources/records/record-index.js';
-import { openLocalFile } from '../../../../src/data/storage/stored-file.js';
-import { ConfigError, DataError } from '../../../../src/errors.js';
+import { ConfigError } from '../../../../src/errors.js';
 import { useCacheDirectory } from '../../../support/cache-directory.js';
 import { MemoryFile } from '../../../support/memory-file.js';
 import { tarArchive } from '../../../support/tar.js';
@@ -118,69 +116,6 @@ describe('rows of records', () => {
       /^\/changed\.jsonl: was changed since it was indexed: from byte 0, expected \d+ rows, found \d+\. Open it again/,
     );
     expect(await shard.readRows([0], ['key'])).toEqual([{ key: 'k0' }]);
-  });
-});
-
-describe('gzip', () => {
-  const packed = gzipSync(text);
-
-  it('is unpacked once, and anew when the file changed', async () => {
-    const path = at('lines.jsonl.gz');
-    await writeFile(path, packed);
-    const source = await openSource(path);
-    expect(await source.readRows([4321], ['key'])).toEqual([{ key: 'k4321' }]);
-    const folder = join(places.cache, 'unpacked');
-    const [name] = await readdir(folder);
-    const file = new MemoryFile(path, packed, (await openLocalFile(path)).version);
-    expect((await openUnpacked(file)).size).toBe(text.length);
-    expect(file.reads).toEqual([]);
-    await utimes(path, 1, 1);
-    expect((await openSource(path)).numRows).toBe(NUM_ROWS);
-    expect(await readdir(folder)).toHaveLength(1);
-    expect(await readdir(folder)).not.toContain(name);
-  });
-
-  it('takes several members one after the other', async () => {
-    const file = new MemoryFile('/two.gz', Buffer.concat([packed, gzipSync('\n{"key":"more"}')]));
-    expect((await openUnpacked(file)).size).toBe(text.length + 15);
-  });
-
-  it('that is damaged or cut off is an error, and leaves nothing behind', async () => {
-    const before = await readdir(join(places.cache, 'unpacked'));
-    for (let i = 0; i < 60; i++) {
-      const place = Math.floor((packed.length * i) / 60);
-      const flipped = Buffer.from(packed);
-      flipped[place] = (flipped[place] as number) ^ 16;
-      const damaged = openUnpacked(new MemoryFile(`/${i}.gz`, flipped));
-      // Times, names and the like in the head may change.
-      if (place > 10) {
-        await expect(damaged, `byte ${place}`).rejects.toThrow(
-          `/${i}.gz: the gzip file is cut off or damaged (`,
-        );
-        const cut = openUnpacked(new MemoryFile(`/${i}.gz`, packed.subarray(0, place)));
-        await expect(cut).rejects.toThrow(DataError);
-      } else await damaged.catch((error) => expect(error).toBeInstanceOf(DataError));
-    }
-    const after = await readdir(join(places.cache, 'unpacked'));
-    expect(after.length - before.length).toBeLessThan(11);
-    expect(after.filter((name) => !/^[0-9a-f]{32}-[0-9a-f]{32}$/.test(name))).toEqual([]);
-  });
-
-  it('that cannot be read says so', async () => {
-    const file = {
-      path: '/gone.gz',
-      size: 9,
-      version: '1',
-      read: () => Promise.reject(new DataError('/gone.gz: is gone.')),
-    };
-    await expect(openUnpacked(file)).rejects.toThrow(new DataError('/gone.gz: is gone.'));
-  });
-
-  it('that unpacks to far more than text would is refused', async () => {
-    const bomb = gzipSync(Buffer.alloc(80 * 1024 * 1024));
-    await expect(openUnpacked(new MemoryFile('/bomb.gz', bomb))).rejects.toThrow(
-      /^\/bomb\.gz: unpacks from \d+ bytes to more than \d+; expected at most 200 times as many\./,
-    );
   });
 });
 
