@@ -10,7 +10,7 @@ import { type EvalPlan, planEvaluations } from '../eval/in-loop.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
 import { openTrainingData, orderOptions, type TrainingData } from '../train/setup.js';
-import { resolveClipConfig } from '../train/tasks/clip-config.js';
+import { resolveModel } from '../train/tasks/clip-config.js';
 
 const count = (value: number): string => value.toLocaleString('en-US');
 
@@ -61,7 +61,7 @@ export async function describeRun(
   config: TrainConfig,
   inform: (message: string) => void = () => {},
 ): Promise<string> {
-  const model = resolveClipConfig(config.model);
+  const model = await resolveModel(config.model);
   const data = await openTrainingData(config);
   try {
     const captions = describeCaptions(config, data);
