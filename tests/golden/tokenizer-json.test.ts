@@ -1,13 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JsonTokenizer } from '../../src/data/text/json-tokenizer.js';
+import { unpackTokenizer } from '../support/tokenizers.js';
 
-const data = new URL('./data/', import.meta.url);
-const unpacked = (name: string): string => gunzipSync(readFileSync(new URL(name, data))).toString('utf8');
-const { texts, ids } = JSON.parse(unpacked('tokenizer-json.json.gz')) as {
+const packed = readFileSync(new URL('./data/tokenizer-json.json.gz', import.meta.url));
+const { texts, ids } = JSON.parse(gunzipSync(packed).toString('utf8')) as {
   texts: string[];
   ids: Record<string, number[][]>;
 };
@@ -24,8 +24,7 @@ describe("2,000 awkward strings, against Python's tokenizers", () => {
   let folder: string;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'capstan-tokenizers-'));
-    for (const name of Object.keys(FILES))
-      writeFileSync(join(folder, `${name}.json`), unpacked(`tokenizers/${name}.json.gz`));
+    for (const name of Object.keys(FILES)) unpackTokenizer(name as keyof typeof FILES, folder);
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
