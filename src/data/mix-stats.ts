@@ -44,6 +44,8 @@ export interface MixSummary {
   readonly tokens: TokenLengths;
   /** Share of the samples whose text lost its end to the context length. */
   readonly truncatedShare: number;
+  /** The same of each kind's samples. */
+  readonly truncatedByKind: Readonly<Partial<Record<CaptionLabel, number>>>;
   /** By kind. */
   readonly diversity: Readonly<Partial<Record<CaptionLabel, Diversity>>>;
   /** Share of the samples whose caption another sample before had, to the letter; empty ones do not count. */
@@ -122,6 +124,7 @@ class Tally {
   #noCaption = 0;
   #texts = 0;
   readonly #kinds = new Map<CaptionLabel, number>();
+  readonly #truncatedOf = new Map<CaptionLabel, number>();
   readonly #sources = new Map<number, number>();
   readonly #skips = new Map<string, number>();
   readonly #lengths = new Map<number, number>();
@@ -155,6 +158,11 @@ class Tally {
       noCaption: this.#noCaption,
       tokens: lengthsOf(this.#lengths, samples),
       truncatedShare: share(this.#truncated, samples),
+      truncatedByKind: Object.fromEntries(
+        [...this.#kinds]
+          .sort()
+          .map(([kind, count]) => [kind, share(this.#truncatedOf.get(kind) ?? 0, count)]),
+      ),
       diversity: Object.fromEntries(kinds.map(([kind, tally]) => [kind, tally.diversity()])),
       duplicateCaptions: share(this.#texts - this.#captions.count(), this.#texts),
       duplicateKeys: share(samples - this.#keys.count(), samples),
@@ -168,6 +176,7 @@ class Tally {
     const text = batch.captions[i] as string;
     const numTokens = batch.numTokens[i] as number;
     increment(this.#kinds, kind);
+    if (numTokens > contextLength) increment(this.#truncatedOf, kind);
     increment(this.#lengths, numTokens);
     // The same key of another source is another sample.
     this.#keys.add(textHash(`${batch.sources[i]} ${key}`));
