@@ -57,7 +57,10 @@ export type { ListedFile } from './data/storage/list.js';
 export type { S3Options, StorageOptions } from './data/storage/options.js';
 export { Storage, type StorageStats } from './data/storage/storage.js';
 export type { StoredFile } from './data/storage/stored-file.js';
-export { ClipTokenizer, type TokenBatch } from './data/text/clip-tokenizer.js';
+export { ClipTokenizer } from './data/text/clip-tokenizer.js';
+export { JsonTokenizer } from './data/text/json-tokenizer.js';
+export type { TokenBatch, Tokenizer } from './data/text/token-batch.js';
+export type { TokenizerOptions } from './data/text/tokenizer.js';
 // Engine
 export {
   type CompiledFunction,
@@ -158,4 +161,4 @@ export {
 export { type LearningRateSchedule, learningRate } from './train/optim/schedule.js';
 export { type OpShare, profileTraining, type StepProfile } from './train/profile.js';
 export { type TrainOptions, type TrainResult, train } from './train/run.js';
-export { resolveClipConfig } from './train/tasks/clip-config.js';
+export { resolveClipConfig, resolveModel } from './train/tasks/clip-config.js';

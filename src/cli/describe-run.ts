@@ -11,7 +11,7 @@ import { type EvalPlan, planEvaluations } from '../eval/in-loop.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
 import { openTrainingData, orderOptions, type TrainingData } from '../train/setup.js';
-import { resolveClipConfig } from '../train/tasks/clip-config.js';
+import { resolveModel } from '../train/tasks/clip-config.js';
 
 const count = (value: number): string => value.toLocaleString('en-US');
 
@@ -64,7 +64,7 @@ export async function describeRun(
   inform: (message: string) => void = () => {},
   storage?: Storage,
 ): Promise<string> {
-  const model = resolveClipConfig(config.model);
+  const model = await resolveModel(config.model);
   const data = await openTrainingData(config, storage);
   try {
     const captions = describeCaptions(config, data);

@@ -5,7 +5,7 @@ import { loadConfig } from '../config/load.js';
 import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { readingOptions } from '../data/datasets/reading-options.js';
 import { storageOptions } from '../data/storage/options.js';
-import { loadTokenize } from '../eval/in-loop.js';
+import { tokenizeWith } from '../eval/in-loop.js';
 import { type EvalOutcome, type EvalRunOptions, evalRetrieval, evalZeroShot } from '../eval/index.js';
 import { readEvalSplit } from '../eval/read-split.js';
 import { listCheckpoints } from '../train/checkpoint.js';
@@ -51,11 +51,11 @@ export class RunEvaluation {
         maxSkipRatio: options.maxSkipRatio ?? config.data.maxSkipRatio,
         inform: options.warn,
         storage,
+        exif: config.data.exif,
         // Other data may be stored and laid out in another way.
         ...(otherData ? {} : readingOptions(own)),
       }),
     );
-    const tokenize = await loadTokenize();
     const checkpoint = options.checkpoint ?? 'latest';
     const model = await loadClip(runDir, {
       checkpoint,
@@ -67,7 +67,7 @@ export class RunEvaluation {
     const newest = (await listCheckpoints(runPaths(runDir).checkpoints)).at(-1) ?? '';
     return new RunEvaluation(model, {
       split,
-      tokenize,
+      tokenize: tokenizeWith(await model.tokenizer()),
       context: {
         step: model.step,
         checkpoint: model.directory,

@@ -34,6 +34,14 @@ const textSchema = z
     width: field(count(), 'Width of the text tower.', 'channels'),
     depth: field(count(), 'Blocks of the text tower.', 'blocks'),
     numHeads: field(count(), 'Attention heads; divides width.', 'heads'),
+    tokenizer: field(
+      z.string().min(1),
+      "'clip' for CLIP's own tokenizer, or the path of a Hugging Face tokenizer.json, whose size vocabSize then is by default.",
+    ),
+    endToken: field(
+      z.int().min(0),
+      'With a tokenizer.json: id of the token that ends each text, where its embedding is taken; added if the file adds none. By default the first that the file adds behind a text.',
+    ),
     mlpRatio: field(positive(), 'Inner width of the MLP over width.', 'ratio'),
   })
   .partial();
@@ -204,6 +212,19 @@ const dataFields = z.strictObject({
     "Least and largest share of an image's area that the random crop keeps (open_clip's --aug-cfg scale).",
     'share',
   ),
+  flip: field(
+    z.number().min(0).max(1).default(0),
+    'How often an image is mirrored, left to right, in training; 0 as in open_clip.',
+    'probability',
+  ),
+  exif: field(
+    z.boolean().default(false),
+    "Whether images are turned as their EXIF orientation says, in training and evaluation. open_clip doesn't turn them.",
+  ),
+  scaledDecode: field(
+    z.boolean().default(false),
+    "Whether training decodes large JPEGs at a half, quarter or eighth of their size where the crop keeps as many pixels as the model takes: faster, with other pixels than Pillow's. Not with cacheMiB.",
+  ),
   workers: field(
     z.union([z.int().min(0), z.literal('auto')]).default('auto'),
     "Threads that decode images; 0 decodes in the main thread, 'auto' goes by the machine's cores.",
@@ -240,6 +261,11 @@ const dataSchema = dataFields
   .refine(({ path, sources }) => (path === null) !== (sources === undefined), {
     path: ['path'],
     error: 'be given, or data.sources, and not both',
+    when: isMap,
+  })
+  .refine(({ scaledDecode, cacheMiB }) => !(scaledDecode && cacheMiB > 0), {
+    path: ['scaledDecode'],
+    error: 'be false where data.cacheMiB is above 0: a cache holds whole images, whatever crop is drawn',
     when: isMap,
   })
   .refine(({ sources = [] }) => new Set(sources.map(({ weight }) => weight === undefined)).size < 2, {

@@ -2,16 +2,19 @@
 import { DataError } from '../errors.js';
 import { KeyedRandom } from '../rng.js';
 import type { DecodedCache } from './decoded-cache.js';
-import type { CropScale } from './image/crop.js';
 import { decodeImage } from './image/decode.js';
 import { PixelRoom } from './image/pixels.js';
-import { evalPixels, trainPixels } from './image/transforms.js';
-import type { ClipTokenizer } from './text/clip-tokenizer.js';
+import { evalPixels, type TrainAugmentation, trainInto, trainPixels } from './image/transforms.js';
+import type { Tokenizer } from './text/token-batch.js';
 
 /** Settings that all chunks of a loader share. */
 export interface DecodeSettings {
   readonly transform: 'train' | 'eval';
-  readonly cropScale: CropScale;
+  readonly augmentation: TrainAugmentation;
+  /** Whether EXIF's orientation is applied. */
+  readonly exif: boolean;
+  /** Whether JPEGs are shrunk while they are decoded, see `DecodeForCropOptions`; not with a cache. */
+  readonly scaledDecode: boolean;
   /** Pixels of a side. */
   readonly imageSize: number;
   readonly contextLength: number;
@@ -53,36 +56,60 @@ export interface DecodedChunk {
 export async function decodeChunk(
   chunk: Chunk,
   settings: DecodeSettings,
-  tokenizer: ClipTokenizer,
+  tokenizer: Tokenizer,
   cache?: DecodedCache,
 ): Promise<DecodedChunk> {
-  const { transform, cropScale, imageSize, contextLength, seed } = settings;
+  const { imageSize, contextLength } = settings;
   const imageBytes = imageSize * imageSize * 3;
   const pixels = new Uint8Array(chunk.keys.length * imageBytes);
   const room = new PixelRoom();
   const failures: (string | null)[] = [];
-  for (const [i, key] of chunk.keys.entries()) {
-    const row = chunk.rows[i] as number;
+  for (const i of chunk.keys.keys()) {
     try {
-      let image = cache?.get(row);
-      if (image === undefined) {
-        image = await decodeImage(chunk.bytes.subarray(chunk.offsets[i], chunk.offsets[i + 1]), { room });
-        cache?.put(row, image);
-      }
-      const out = pixels.subarray(i * imageBytes, (i + 1) * imageBytes);
-      if (transform === 'eval') evalPixels(image, imageSize, out);
-      else trainPixels(image, imageSize, new KeyedRandom(seed, 'crop', chunk.epoch, key), cropScale, out);
+      await transformImage(
+        chunk,
+        i,
+        settings,
+        room,
+        cache,
+        pixels.subarray(i * imageBytes, (i + 1) * imageBytes),
+      );
       failures.push(null);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
       failures.push(error.message);
     }
   }
-  const { tokens, numTokens } = tokenizer.encodeBatch(chunk.texts, contextLength);
+  const { tokens, numTokens } = await tokenizer.encodeBatch(chunk.texts, contextLength);
   return {
     pixels,
     tokens: tokens as Int32Array<ArrayBuffer>,
     numTokens: numTokens as Int32Array<ArrayBuffer>,
     failures,
   };
+}
+
+/** Writes the image as the model takes it to `out`. */
+async function transformImage(
+  { bytes, offsets, rows, keys, epoch }: Chunk,
+  i: number,
+  { transform, augmentation, exif, scaledDecode, imageSize, seed }: DecodeSettings,
+  room: PixelRoom,
+  cache: DecodedCache | undefined,
+  out: Uint8Array,
+): Promise<void> {
+  const file = bytes.subarray(offsets[i], offsets[i + 1]);
+  const random = new KeyedRandom(seed, 'crop', epoch, keys[i] as string);
+  if (transform === 'train' && cache === undefined) {
+    await trainInto(file, imageSize, random, { ...augmentation, exif, scaledDecode, room }, out);
+    return;
+  }
+  const row = rows[i] as number;
+  let image = cache?.get(row);
+  if (image === undefined) {
+    image = await decodeImage(file, { room, exif });
+    cache?.put(row, image);
+  }
+  if (transform === 'eval') evalPixels(image, imageSize, out);
+  else trainPixels(image, imageSize, random, augmentation, out);
 }

@@ -2,13 +2,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
 import { DecodedCache } from './decoded-cache.js';
-import { ClipTokenizer } from './text/clip-tokenizer.js';
+import { loadTokenizer, type TokenizerFile } from './text/tokenizer.js';
 
 /** What a worker is started with. */
 export interface DecodeWorkerData {
   readonly settings: DecodeSettings;
-  /** The merges file of the tokenizer. */
-  readonly mergesPath: string;
+  readonly tokenizer: TokenizerFile;
   /** Memory of the cache of decoded images, if there is one. */
   readonly cacheMemory?: SharedArrayBuffer | undefined;
 }
@@ -25,8 +24,8 @@ export interface DecodeReply {
 
 const port = parentPort;
 if (port !== null) {
-  const { settings, mergesPath, cacheMemory } = workerData as DecodeWorkerData;
-  const tokenizer = ClipTokenizer.load(mergesPath);
+  const { settings, tokenizer: file, cacheMemory } = workerData as DecodeWorkerData;
+  const tokenizer = loadTokenizer(file);
   const cache = cacheMemory === undefined ? undefined : new DecodedCache(cacheMemory);
   let last: Promise<void> = Promise.resolve();
   const work = async ({ id, chunk }: DecodeRequest): Promise<void> => {

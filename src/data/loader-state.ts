@@ -43,15 +43,29 @@ export interface SampleSettings {
   readonly captions: CaptionPlan;
   readonly transform: 'train' | 'eval';
   readonly cropScale: CropScale;
+  readonly flip: number;
+  readonly exif: boolean;
+  readonly scaledDecode: boolean;
   readonly imageSize: number;
   readonly contextLength: number;
+  /** SHA-256 of a tokenizer's file; undefined for CLIP's own. */
+  readonly tokenizer: string | undefined;
+  readonly endToken: number | undefined;
   readonly shuffle: boolean;
 }
 
 /** The settings as text that is equal if and only if they are. */
 export function loaderFingerprint(settings: SampleSettings): string {
-  const { sources, captions, transform, cropScale, imageSize, contextLength, shuffle } = settings;
-  const images = transform === 'train' ? { transform, cropScale, imageSize } : { transform, imageSize };
+  const { sources, captions, transform, cropScale, flip, exif, scaledDecode, imageSize, shuffle } = settings;
+  const { contextLength, tokenizer, endToken } = settings;
+  // What is off by default is not named, so that states from before it was there are continued.
+  const random = { cropScale, ...(flip > 0 ? { flip } : {}), ...(scaledDecode ? { scaledDecode } : {}) };
+  const images = {
+    transform,
+    ...(transform === 'train' ? random : {}),
+    ...(exif ? { exif } : {}),
+    imageSize,
+  };
   const weighted = sources.some(({ weight }) => weight !== undefined);
   return JSON.stringify({
     source: one(sources.map(({ fingerprint }) => fingerprint)),
@@ -59,6 +73,7 @@ export function loaderFingerprint(settings: SampleSettings): string {
     ...captions.toJSON(),
     ...images,
     contextLength,
+    ...(tokenizer === undefined ? {} : { tokenizer, endToken }),
     // Windows do not matter where nothing is shuffled.
     shuffle: shuffle ? { window: one(sources.map(({ window }) => window)) } : false,
   });

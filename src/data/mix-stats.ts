@@ -44,6 +44,8 @@ export interface MixSummary {
   readonly tokens: TokenLengths;
   /** Share of the samples whose text lost its end to the context length. */
   readonly truncatedShare: number;
+  /** The same of each kind's samples. */
+  readonly truncatedByKind: Readonly<Partial<Record<CaptionLabel, number>>>;
   /** By kind. */
   readonly diversity: Readonly<Partial<Record<CaptionLabel, Diversity>>>;
   /** Share of the samples whose caption another sample before had, to the letter; empty ones do not count. */
@@ -90,6 +92,7 @@ export interface SavedMix {
   readonly noCaption: number;
   readonly texts: number;
   readonly kinds: readonly (readonly [CaptionLabel, number])[];
+  readonly truncatedOf: readonly (readonly [CaptionLabel, number])[];
   readonly sources: readonly (readonly [number, number])[];
   readonly skips: readonly (readonly [string, number])[];
   readonly lengths: readonly (readonly [number, number])[];
@@ -162,6 +165,7 @@ class Tally {
   #noCaption = 0;
   #texts = 0;
   #kinds = new Map<CaptionLabel, number>();
+  #truncatedOf = new Map<CaptionLabel, number>();
   #sources = new Map<number, number>();
   #skips = new Map<string, number>();
   #lengths = new Map<number, number>();
@@ -177,6 +181,7 @@ class Tally {
     tally.#noCaption = saved.noCaption;
     tally.#texts = saved.texts;
     tally.#kinds = new Map(saved.kinds);
+    tally.#truncatedOf = new Map(saved.truncatedOf);
     tally.#sources = new Map(saved.sources);
     tally.#skips = new Map(saved.skips);
     tally.#lengths = new Map(saved.lengths);
@@ -199,6 +204,7 @@ class Tally {
       noCaption: this.#noCaption,
       texts: this.#texts,
       kinds: [...this.#kinds],
+      truncatedOf: [...this.#truncatedOf],
       sources: [...this.#sources],
       skips: [...this.#skips],
       lengths: [...this.#lengths],
@@ -234,6 +240,11 @@ class Tally {
       noCaption: this.#noCaption,
       tokens: lengthsOf(this.#lengths, samples),
       truncatedShare: share(this.#truncated, samples),
+      truncatedByKind: Object.fromEntries(
+        [...this.#kinds]
+          .sort()
+          .map(([kind, count]) => [kind, share(this.#truncatedOf.get(kind) ?? 0, count)]),
+      ),
       diversity: Object.fromEntries(kinds.map(([kind, tally]) => [kind, tally.diversity()])),
       duplicateCaptions: share(this.#texts - this.#captions.count(), this.#texts),
       duplicateKeys: share(samples - this.#keys.count(), samples),
@@ -247,6 +258,7 @@ class Tally {
     const text = batch.captions[i] as string;
     const numTokens = batch.numTokens[i] as number;
     increment(this.#kinds, kind);
+    if (numTokens > contextLength) increment(this.#truncatedOf, kind);
     increment(this.#lengths, numTokens);
     // The same key of another source is another sample.
     this.#keys.add(textHash(`${batch.sources[i]} ${key}`));

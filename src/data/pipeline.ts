@@ -1,6 +1,5 @@
 /** What a loader consists of: its sources in order, the stream of their samples, the assembly of batches. */
 import { availableParallelism } from 'node:os';
-import { clipMergesPath } from '../assets/index.js';
 import { ConfigError, DataError } from '../errors.js';
 import { BatchAssembler, slotsOf } from './batch-assembler.js';
 import { type CaptionOptions, CaptionPlan } from './caption-plan.js';
@@ -22,7 +21,11 @@ import { createRowReader, defaultWindow } from './row-reader.js';
 import { SampleStream } from './sample-stream.js';
 import { requireImages } from './schemas/schema-source.js';
 import type { Source } from './sources/source.js';
+
 import { borrowStorage, type Storage } from './storage/storage.js';
+
+import { type TokenizerFile, type TokenizerOptions, tokenizerFile } from './text/tokenizer.js';
+
 import { createDecoder, type Decoder } from './worker-pool.js';
 
 /** One of several sources of a loader. */
@@ -74,7 +77,7 @@ export interface OrderOptions extends CaptionOptions, OpenOptions {
 }
 
 /** How samples are decoded. */
-export interface DecodeOptions {
+export interface DecodeOptions extends TokenizerOptions {
   /** Pixels of a side. */
   readonly imageSize: number;
   readonly contextLength: number;
@@ -82,6 +85,15 @@ export interface DecodeOptions {
   readonly transform: 'train' | 'eval';
   /** Least and largest share of the image's area that the crop of `train` keeps. Default: open_clip's 0.9 to 1. */
   readonly cropScale?: CropScale;
+  /** How often an image of `train` is mirrored, left to right. Default 0, as in open_clip. */
+  readonly flip?: number;
+  /** Whether the orientation that an image's EXIF data tells is applied. Default false, as in open_clip. */
+  readonly exif?: boolean;
+  /**
+   * Whether `train` decodes JPEGs at a half, quarter or eighth of their size where the crop keeps at least
+   * `imageSize` pixels either way. Pixels are then others than Pillow's; large images take less time. Default false.
+   */
+  readonly scaledDecode?: boolean;
   /**
    * Decoding threads; 0 decodes in this thread. Default: one fewer than cores, at least 1. Of images
    * other than JPEG, Node decodes at most UV_THREADPOOL_SIZE (4 unless set) at a time in a process.
@@ -133,9 +145,18 @@ export async function openPipeline(
   try {
     const sources: Source[] = [];
     for (const one of given) sources.push(await openOne(one, owned, storage));
-    const parts = prepareParts(options, images, given, sources);
+    const tokenizer = images === undefined ? undefined : await tokenizerFile(images);
+    const parts = prepareParts(
+      options,
+      images && { ...images, tokenizerHash: tokenizer?.sha256 },
+      given,
+      sources,
+    );
     const cache = images === undefined ? undefined : cacheOf(images, sources);
-    decoder = images === undefined ? NO_DECODER : await startDecoder(images, options.seed, cache, decoderOf);
+    decoder =
+      images === undefined || tokenizer === undefined
+        ? NO_DECODER
+        : await startDecoder(images, options.seed, tokenizer, cache, decoderOf);
     const stream = new SampleStream({ ...parts.stream, decoder, cache });
     const assembler = new BatchAssembler({ ...parts.assembly, stream }, parts.start);
     const close = async (): Promise<void> => {
@@ -171,6 +192,13 @@ function checkOptions(options: OrderOptions, images: DecodeOptions | undefined):
     if (!(cropScale[0] > 0 && cropScale[0] <= cropScale[1] && cropScale[1] <= 1)) {
       const found = cropScale.join(', ');
       throw new ConfigError(`cropScale must be two rising shares above 0 and up to 1, found ${found}.`);
+    }
+    const { flip = 0, scaledDecode = false, cacheBytes = 0, cache } = images;
+    if (!(flip >= 0 && flip <= 1)) throw new ConfigError(`flip must be from 0 to 1, found ${flip}.`);
+    if (scaledDecode && (cacheBytes > 0 || cache !== undefined)) {
+      throw new ConfigError(
+        'scaledDecode shrinks an image as its crop allows, and a cache holds whole ones. Choose one.',
+      );
     }
   }
   if (shuffleBuffer !== undefined) checkInteger('shuffleBuffer', shuffleBuffer, 1);
@@ -243,7 +271,7 @@ function openOptions({ split, format, schema, columns, images, storage }: OpenOp
 /** Everything but what takes threads or memory. */
 function prepareParts(
   options: OrderOptions,
-  images: DecodeOptions | undefined,
+  images: (DecodeOptions & { readonly tokenizerHash: string | undefined }) | undefined,
   given: readonly LoaderSource[],
   sources: readonly Source[],
 ) {
@@ -280,8 +308,13 @@ function prepareParts(
     captions,
     transform: images?.transform ?? 'train',
     cropScale: images?.cropScale ?? TRAIN_SCALE,
+    flip: images?.flip ?? 0,
+    exif: images?.exif ?? false,
+    scaledDecode: images?.scaledDecode ?? false,
     imageSize: images?.imageSize ?? 0,
     contextLength: images?.contextLength ?? 0,
+    tokenizer: images?.tokenizerHash,
+    endToken: images?.endToken,
     shuffle,
   });
   const none = {
@@ -357,11 +390,13 @@ function cacheOf(
 async function startDecoder(
   images: DecodeOptions,
   seed: number,
+  tokenizer: TokenizerFile,
   cache: DecodedCache | undefined,
   decoderOf: DecoderFactory,
 ): Promise<Decoder> {
-  const { transform, cropScale = TRAIN_SCALE, imageSize, contextLength } = images;
+  const { transform, cropScale, flip, exif = false, scaledDecode = false, imageSize, contextLength } = images;
   const workers = images.workers ?? Math.max(1, availableParallelism() - 1);
-  const settings = { transform, cropScale, imageSize, contextLength, seed };
-  return decoderOf(workers, settings, await clipMergesPath(), cache);
+  const augmentation = { cropScale, flip };
+  const settings = { transform, augmentation, exif, scaledDecode, imageSize, contextLength, seed };
+  return decoderOf(workers, settings, tokenizer, cache);
 }

@@ -5,7 +5,7 @@ import type { Decoder } from './worker-pool.js';
 
 /** Tokens of n texts. */
 export interface EncodedTexts {
-  /** n * contextLength, zero-padded. */
+  /** n * contextLength, padded. */
   readonly tokens: Int32Array;
   /** Per text, before truncation, start and end of text included. */
   readonly numTokens: Int32Array;
@@ -41,30 +41,23 @@ export async function encodeCaptions(
   const different = empty.findIndex((token, i) => token !== letter[i]);
   const prefix = empty.slice(0, different < 0 ? empty.length : different);
   const suffix = empty.slice(prefix.length);
+  const padding = encoded.tokens[empty.length] ?? 0; // behind the empty text, if there is room
   let at = 2;
-  const joined = parts.map((own) =>
-    own.flatMap(({ maxTokens }) => {
+  const room = contextLength - empty.length;
+  const rows = parts.map((own) => {
+    const kept: number[] = [];
+    let numOwn = 0;
+    for (const { maxTokens } of own) {
+      // As many as the text has, though no more than the context were kept of it.
+      numOwn += Math.min(maxTokens, (encoded.numTokens[at] as number) - empty.length);
       const tokens = tokensOf(at++);
-      return [...tokens.subarray(prefix.length, tokens.length - suffix.length)].slice(0, maxTokens);
-    }),
-  );
-  return assemble(joined, prefix, suffix, contextLength);
-}
-
-/** The tokens between their start and end, cut to the context with the end kept. */
-function assemble(
-  texts: readonly number[][],
-  prefix: Int32Array,
-  suffix: Int32Array,
-  contextLength: number,
-): EncodedTexts {
-  const tokens = new Int32Array(texts.length * contextLength);
-  const around = prefix.length + suffix.length;
-  for (const [i, own] of texts.entries()) {
-    const kept = own.slice(0, contextLength - around);
-    tokens.set([...prefix, ...kept, ...suffix], i * contextLength);
-  }
-  return { tokens, numTokens: Int32Array.from(texts, (own) => own.length + around) };
+      kept.push(...tokens.slice(prefix.length, tokens.length - suffix.length).subarray(0, maxTokens));
+    }
+    return { ids: [...prefix, ...kept.slice(0, room), ...suffix], numTokens: numOwn + empty.length };
+  });
+  const tokens = new Int32Array(rows.length * contextLength).fill(padding);
+  for (const [i, { ids }] of rows.entries()) tokens.set(ids, i * contextLength);
+  return { tokens, numTokens: Int32Array.from(rows, ({ numTokens }) => numTokens) };
 }
 
 async function encode(

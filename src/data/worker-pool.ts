@@ -5,7 +5,8 @@ import { DataError } from '../errors.js';
 import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
 import type { DecodeReply, DecodeRequest, DecodeWorkerData } from './decode-worker.js';
 import type { DecodedCache } from './decoded-cache.js';
-import { ClipTokenizer } from './text/clip-tokenizer.js';
+import type { Tokenizer } from './text/token-batch.js';
+import { loadTokenizer, type TokenizerFile } from './text/tokenizer.js';
 
 /** Something that decodes chunks; what comes out does not depend on which. */
 export interface Decoder {
@@ -21,22 +22,23 @@ export interface Decoder {
 export async function createDecoder(
   numWorkers: number,
   settings: DecodeSettings,
-  mergesPath: string,
+  tokenizer: TokenizerFile,
   cache: DecodedCache | undefined,
 ): Promise<Decoder> {
-  if (numWorkers === 0) return new InlineDecoder(settings, await tokenizerOf(mergesPath), cache);
-  return new WorkerPool(numWorkers, { settings, mergesPath, cacheMemory: cache?.memory });
+  if (numWorkers === 0) return new InlineDecoder(settings, await tokenizerOf(tokenizer), cache);
+  return new WorkerPool(numWorkers, { settings, tokenizer, cacheMemory: cache?.memory });
 }
 
 // Building the merge table takes longer than a small batch; a thread needs it once.
-const tokenizers = new Map<string, Promise<ClipTokenizer>>();
+const tokenizers = new Map<string, Promise<Tokenizer>>();
 
-function tokenizerOf(mergesPath: string): Promise<ClipTokenizer> {
-  const known = tokenizers.get(mergesPath);
+function tokenizerOf(file: TokenizerFile): Promise<Tokenizer> {
+  const key = JSON.stringify(file);
+  const known = tokenizers.get(key);
   if (known !== undefined) return known;
-  const loading = ClipTokenizer.load(mergesPath);
-  tokenizers.set(mergesPath, loading);
-  loading.catch(() => tokenizers.delete(mergesPath)); // the next loader may find the file mended
+  const loading = loadTokenizer(file);
+  tokenizers.set(key, loading);
+  loading.catch(() => tokenizers.delete(key)); // the next loader may find the file mended
   return loading;
 }
 
@@ -47,7 +49,7 @@ class InlineDecoder implements Decoder {
 
   constructor(
     private readonly settings: DecodeSettings,
-    private readonly tokenizer: ClipTokenizer,
+    private readonly tokenizer: Tokenizer,
     private cache: DecodedCache | undefined,
   ) {}
 

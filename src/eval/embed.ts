@@ -3,7 +3,7 @@ import { ShapeError } from '../errors.js';
 import type { EmbeddingModel } from '../models/embedding-model.js';
 
 /** Turns texts into padded token rows, [texts.length, contextLength]. */
-export type Tokenize = (texts: readonly string[], contextLength: number) => Int32Array;
+export type Tokenize = (texts: readonly string[], contextLength: number) => Int32Array | Promise<Int32Array>;
 
 /** Pixels of images [from, to) of a set: bytes, NHWC RGB, of the given side. */
 export type ReadPixels = (from: number, to: number, imageSize: number) => Promise<Uint8Array>;
@@ -55,7 +55,7 @@ export async function embedTexts(
   const out = new Float32Array(texts.length * embedDim);
   for (let from = 0; from < texts.length; from += TEXTS_AT_ONCE) {
     const part = texts.slice(from, from + TEXTS_AT_ONCE);
-    const rows = await model.encodeTexts(tokenize(part, contextLength), part.length);
+    const rows = await model.encodeTexts(await tokenize(part, contextLength), part.length);
     out.set(checkRows(rows, part.length, embedDim), from * embedDim);
   }
   return out;

@@ -1,9 +1,13 @@
 /** The evaluations that a configuration asks for, handed to the training loop. */
 import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { readingOptions } from '../data/datasets/reading-options.js';
+
 import { storageOptions } from '../data/storage/options.js';
 import type { Storage } from '../data/storage/storage.js';
-import { ClipTokenizer } from '../data/text/clip-tokenizer.js';
+
+import type { Tokenizer } from '../data/text/token-batch.js';
+import { loadTokenizer, tokenizerFile } from '../data/text/tokenizer.js';
+
 import { CapstanError, ConfigError, DataError } from '../errors.js';
 import type { RetrievalTask, ZeroShotTask } from './evaluators.js';
 import {
@@ -22,10 +26,9 @@ const TRUTH_COLUMN = 'label';
 /** Of what is found to be wrong in many rows, as many are named. */
 const NUM_NAMED = 5;
 
-/** CLIP's tokenizer as evaluations take it. @throws AssetError if the merges cannot be had */
-export async function loadTokenize(): Promise<Tokenize> {
-  const tokenizer = await ClipTokenizer.load();
-  return (texts, contextLength) => tokenizer.encodeBatch(texts, contextLength).tokens;
+/** A tokenizer as evaluations take it. */
+export function tokenizeWith(tokenizer: Tokenizer): Tokenize {
+  return async (texts, contextLength) => (await tokenizer.encodeBatch(texts, contextLength)).tokens;
 }
 
 /** A zero-shot classification whose classes and truth fit; its templates can be loaded. */
@@ -65,6 +68,7 @@ export async function planEvaluations(
       maxSkipRatio: config.data.maxSkipRatio,
       inform,
       storage: storage ?? storageOptions(config.data.storage),
+      exif: config.data.exif,
       ...readingOptions(own),
       ...(maxImages === undefined ? {} : { maxImages }),
     }),
@@ -108,7 +112,9 @@ export async function inLoopEvaluators(
 ): Promise<(ZeroShotEvaluator | RetrievalEvaluator)[]> {
   const plan = await planEvaluations(config, inform, storage);
   if (plan === undefined) return [];
-  const images = { ...plan.split.images(), tokenize: await loadTokenize() };
+  const { tokenizer, endToken } = config.model.text ?? {};
+  const loaded = await loadTokenizer(await tokenizerFile({ tokenizer, endToken }));
+  const images = { ...plan.split.images(), tokenize: tokenizeWith(loaded) };
   const under = `${config.eval.split}/`;
   const evaluators: (ZeroShotEvaluator | RetrievalEvaluator)[] = [];
   for (const { name, labels, classNames, templates } of plan.zeroShot) {

@@ -32,7 +32,7 @@ export {
   type ScoreLine,
 } from './run.js';
 export { type SkipPolicy, Skips } from './skips.js';
-export { type EvalRow, EvalSplit } from './split.js';
+export { type EvalRow, EvalSplit, type SplitPolicy } from './split.js';
 export { loadTemplates } from './templates.js';
 export {
   buildClassEmbeddings,

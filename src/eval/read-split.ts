@@ -4,13 +4,12 @@ import { checkHeader } from '../data/image/decode.js';
 import { faultOfImage, type Row, rowFault, sampleKey } from '../data/schema.js';
 import { requireImages } from '../data/schemas/schema-source.js';
 import { DataError } from '../errors.js';
-import { type EvalRow, EvalSplit } from './index.js';
-import type { SkipPolicy } from './skips.js';
+import { type EvalRow, EvalSplit, type SplitPolicy } from './index.js';
 
 /** Column of the captions that retrieval uses: several sentences about each image. */
 const CAPTIONS_COLUMN = 'captions';
 
-export interface EvalSplitOptions extends OpenOptions, SkipPolicy {
+export interface EvalSplitOptions extends OpenOptions, SplitPolicy {
   readonly split: string;
   /** Take this many images at most, evenly spread over the split. */
   readonly maxImages?: number;

@@ -18,6 +18,12 @@ export interface EvalRow {
   readonly captions: readonly string[];
 }
 
+/** How the images of a split are read. */
+export interface SplitPolicy extends SkipPolicy {
+  /** Whether the orientation that EXIF data tells is applied; as it was in training. Default false. */
+  readonly exif?: boolean;
+}
+
 // Decoded pixels are kept up to this size, because training evaluates the same split again and again.
 const MAX_CACHED_BYTES = 256 * 2 ** 20;
 const DECODED_AT_ONCE = 32;
@@ -35,6 +41,7 @@ export class EvalSplit {
   readonly fingerprint: string;
   readonly #rows: readonly EvalRow[];
   readonly #name: string;
+  readonly #exif: boolean;
   readonly #cache = new Map<string, Uint8Array>();
   readonly #undecodable = new Set<number>();
 
@@ -46,7 +53,7 @@ export class EvalSplit {
   constructor(
     rows: readonly EvalRow[],
     name: string,
-    policy: SkipPolicy = { maxSkipRatio: 0 },
+    policy: SplitPolicy = { maxSkipRatio: 0 },
     fingerprint = '',
   ) {
     if (rows.length === 0) throw new DataError(`There is no image in ${name}; nothing can be evaluated.`);
@@ -56,6 +63,7 @@ export class EvalSplit {
     if (this.#rows.length === 0)
       throw new DataError(`None of the ${rows.length} rows of ${name} can be read.`);
     this.#name = name;
+    this.#exif = policy.exif ?? false;
     this.fingerprint = fingerprint;
     this.keys = this.#rows.map(({ key }) => key);
   }
@@ -148,7 +156,7 @@ export class EvalSplit {
     if (this.#undecodable.has(image)) return undefined;
     const { key, image: file } = this.#rows[image] as EvalRow;
     try {
-      take(await evalTransform(file, imageSize));
+      take(await evalTransform(file, imageSize, { exif: this.#exif }));
       return undefined;
     } catch (error) {
       if (!(error instanceof DataError)) throw error;

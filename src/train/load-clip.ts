@@ -1,6 +1,8 @@
 /** A trained CLIP from a run's folder or a checkpoint, ready to embed. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import type { Tokenizer } from '../data/text/token-batch.js';
+import { loadTokenizer, type TokenizerFile, tokenizerFile } from '../data/text/tokenizer.js';
 import { createVariable, startEngine } from '../engine/index.js';
 import { CheckpointError } from '../errors.js';
 import {
@@ -32,6 +34,12 @@ export interface LoadedClip extends ClipEmbedder {
   readonly samplesSeen: number;
   /** Directory of the checkpoint. */
   readonly directory: string;
+  /**
+   * Loads the tokenizer that it was trained with: CLIP's own, or the copy of a tokenizer.json in the run's folder.
+   *
+   * @throws CheckpointError if that is gone or another; AssetError if CLIP's merges cannot be had
+   */
+  tokenizer(): Promise<Tokenizer>;
 }
 
 /** Finds a checkpoint by a run's folder and a choice, or by its own directory. @throws CheckpointError */
@@ -102,9 +110,26 @@ export async function loadClip(path: string, options: LoadClipOptions = {}): Pro
     step: state.step,
     samplesSeen: state.samplesSeen,
     directory,
+    tokenizer: () => tokenizerOf(config, directory),
     dispose: () => {
       embedder.dispose();
       for (const variable of variables) variable.dispose();
     },
   };
+}
+
+async function tokenizerOf({ text }: ClipConfig, directory: string): Promise<Tokenizer> {
+  if (text.tokenizer === undefined) return loadTokenizer(await tokenizerFile());
+  const { tokenizer: path } = runPaths(dirname(dirname(resolve(directory))));
+  const missing = `${directory} was trained with a tokenizer.json of SHA-256 ${text.tokenizer}`;
+  let file: TokenizerFile;
+  try {
+    file = await tokenizerFile({ tokenizer: path, endToken: text.endToken });
+  } catch (cause) {
+    throw new CheckpointError(`${missing}, but ${path} cannot be read. Put the run's copy back there.`, {
+      cause,
+    });
+  }
+  if (file.sha256 === text.tokenizer) return loadTokenizer(file);
+  throw new CheckpointError(`${missing}, but ${path} has ${file.sha256}. Put the run's own copy back there.`);
 }

@@ -151,8 +151,16 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
 
 /** What the batch was made of: kinds realised, text lengths, losses of text, variety. */
 function batchMetrics(batch: Batch) {
-  const { ratios, sources, fallbacks, tokens, truncatedShare, diversity, duplicateCaptions } =
-    summarize(batch);
+  const {
+    ratios,
+    sources,
+    fallbacks,
+    tokens,
+    truncatedShare,
+    truncatedByKind,
+    diversity,
+    duplicateCaptions,
+  } = summarize(batch);
   const byKind = (figure: keyof Diversity): Record<string, number> =>
     Object.fromEntries(Object.entries(diversity).map(([kind, of]) => [kind, of[figure]]));
   return {
@@ -162,6 +170,7 @@ function batchMetrics(batch: Batch) {
     tokensMean: tokens.mean,
     tokensP95: tokens.p95,
     truncatedShare,
+    truncatedByKind,
     vocabulary: byKind('vocabulary'),
     distinct1: byKind('distinct1'),
     distinct2: byKind('distinct2'),

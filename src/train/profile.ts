@@ -8,7 +8,7 @@ import { makeDirectories } from '../directories.js';
 import { chromeTrace, type OpTiming, opLabel, xplaneTrace } from '../engine/index.js';
 import { median } from '../statistics.js';
 import { createTask, loaderOptions, openTrainingData, startConfiguredEngine } from './setup.js';
-import { resolveClipConfig } from './tasks/clip-config.js';
+import { resolveModel } from './tasks/clip-config.js';
 
 /** Operations of one kind together. */
 export interface OpShare {
@@ -58,7 +58,7 @@ export async function profileTraining(
   options: { readonly outDir: string; readonly steps?: number },
 ): Promise<StepProfile> {
   const { outDir, steps = 10 } = options;
-  const model = resolveClipConfig(config.model);
+  const model = await resolveModel(config.model);
   const data = await openTrainingData(config);
   try {
     const files = await prepareFiles(outDir, config.run.name);

@@ -16,6 +16,8 @@ const FREE = [
   'engine',
   'eval',
   'checkpoint',
+  // What is in the file is compared by the loader.
+  'model.text.tokenizer',
   'data.path',
   'data.format',
   'data.schema',

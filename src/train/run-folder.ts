@@ -8,6 +8,7 @@ import { makeDirectories, removeEmptyDirectories } from '../directories.js';
 import type { EngineInfo } from '../engine/index.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import { takeLock } from '../lock.js';
+import type { ClipConfig } from '../models/clip/index.js';
 import { writeFileAtomically } from '../safetensors.js';
 
 /** Paths in a run's folder. */
@@ -16,6 +17,8 @@ export function runPaths(directory: string) {
     directory,
     config: join(directory, 'config.yaml'),
     versions: join(directory, 'versions.json'),
+    /** A copy of the run's tokenizer.json, if it has one: the model is of no use without. */
+    tokenizer: join(directory, 'tokenizer.json'),
     checkpoints: join(directory, 'checkpoints'),
     lock: join(directory, '.lock'),
   } as const;
@@ -103,6 +106,16 @@ export async function writeVersions(paths: RunPaths, engine: EngineInfo, seed: n
     seed,
   };
   await writeFileAtomically(paths.versions, `${JSON.stringify(versions, null, 2)}\n`);
+}
+
+/** Copies the run's tokenizer.json, if it has one, so that the run can be evaluated wherever the file goes. */
+export async function keepTokenizer(
+  paths: RunPaths,
+  model: ClipConfig,
+  tokenizer: string | undefined,
+): Promise<void> {
+  if (model.text.tokenizer === undefined || tokenizer === undefined) return;
+  await writeFileAtomically(paths.tokenizer, await readFile(tokenizer));
 }
 
 async function gitCommit(): Promise<string | null> {

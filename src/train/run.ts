@@ -15,7 +15,7 @@ import { TrainLogger } from './logging/logger.js';
 import type { ProgressStream } from './logging/progress.js';
 import { type LoopResult, runLoop } from './loop.js';
 import { findStart } from './resume.js';
-import { claimRunFolder, type RunPaths, runPaths, writeVersions } from './run-folder.js';
+import { claimRunFolder, keepTokenizer, type RunPaths, runPaths, writeVersions } from './run-folder.js';
 import {
   createTask,
   loaderOptions,
@@ -23,7 +23,7 @@ import {
   startConfiguredEngine,
   type TrainingData,
 } from './setup.js';
-import { resolveClipConfig } from './tasks/clip-config.js';
+import { resolveModel } from './tasks/clip-config.js';
 
 export interface TrainOptions {
   /** `auto` continues from the newest whole checkpoint if there is one; `none` starts; else a checkpoint's path. */
@@ -71,7 +71,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
         'evaluators: () => inLoopEvaluators(config), or take eval.zeroShot and eval.retrieval out.',
     );
   }
-  const model = resolveClipConfig(config.model);
+  const model = await resolveModel(config.model);
   const data = await openTrainingData(config, options.storage);
   const paths = runPaths(`${config.run.dir}/${config.run.name}`);
   let release: (() => Promise<void>) | undefined;
@@ -132,6 +132,7 @@ async function trainIn(
     // Only now is all known to fit: a run that is refused leaves nothing that would be in the way of the mended one.
     await writeFileAtomically(paths.config, dumpConfig(config));
     await writeVersions(paths, engineInfo(), training.seed);
+    await keepTokenizer(paths, model, config.model.text?.tokenizer);
     const steps = totalSteps(config, data.numRows);
     logger = new TrainLogger(paths.directory, {
       totalSteps: steps,

@@ -10,6 +10,7 @@ import { startEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import type { ClipConfig } from '../models/clip/index.js';
 import { ClipTask } from './tasks/clip.js';
+import { tokenizerOptions } from './tasks/clip-config.js';
 
 /** The open data sets of a run. */
 export interface TrainingData {
@@ -115,5 +116,9 @@ export function loaderOptions(config: TrainConfig, model: ClipConfig, opened: Tr
     prefetch: data.prefetch,
     transform: 'train',
     cropScale: data.cropScale as [number, number],
+    flip: data.flip,
+    exif: data.exif,
+    scaledDecode: data.scaledDecode,
+    ...tokenizerOptions(config.model),
   };
 }

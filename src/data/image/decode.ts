@@ -1,13 +1,16 @@
 /**
  * Image files to pixels, as Pillow decodes them for open_clip: an embedded colour profile is ignored,
- * an EXIF orientation is ignored, of an animation the first frame counts, and 16 bits become the upper 8.
+ * an EXIF orientation is ignored unless asked for (TIFF's is not), of an animation the first frame counts, and 16 bits
+ * become the upper 8.
  * Decoding is libjpeg-turbo's for ordinary JPEGs and libvips's (through sharp) for all else; on JPEG, PNG, WebP and GIF
  * the pixels equal Pillow's.
  */
 import sharp, { type OutputInfo } from 'sharp';
 import { DataError } from '../../errors.js';
+import { withoutTransparency } from './gif.js';
 import { type ColourMode, type ImageHeader, readImageHeader } from './header.js';
 import { decodeJpeg } from './jpeg.js';
+import { type Orientation, orient, readOrientation } from './orientation.js';
 import type { PixelRoom, Pixels } from './pixels.js';
 
 // Images are small and many: they are decoded side by side by worker threads, and none twice.
@@ -26,6 +29,8 @@ export interface DecodedImage extends Pixels {
 export interface DecodeOptions {
   /** Larger images are refused before they are decoded. Default {@link DEFAULT_MAX_PIXELS}. */
   readonly maxPixels?: number;
+  /** Whether the orientation that EXIF data tells is applied. Default false, as in open_clip. */
+  readonly exif?: boolean;
   /** Where the pixels may be put, for a caller that is done with them before it uses the room again. */
   readonly room?: PixelRoom;
 }
@@ -52,10 +57,34 @@ export function checkHeader(bytes: Uint8Array): ImageHeader {
  */
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): Promise<DecodedImage> {
   const header = checkHeader(bytes);
-  const maxPixels = options.maxPixels ?? DEFAULT_MAX_PIXELS;
-  const jpeg = header.format === 'jpeg' ? decodeJpeg(bytes, maxPixels, options.room) : undefined;
-  if (jpeg !== undefined) return { ...jpeg, mode: 'rgb', hasAlpha: false };
-  const image = sharp(bytes, { ignoreIcc: true, failOn: 'error', limitInputPixels: maxPixels });
+  const { maxPixels = DEFAULT_MAX_PIXELS, room } = options;
+  const orientation = orientationOf(bytes, header, options);
+  const jpeg = header.format === 'jpeg' ? decodeJpeg(bytes, maxPixels, room) : undefined;
+  const image = jpeg === undefined ? await decodeByLibvips(bytes, header, maxPixels) : plainImage(jpeg);
+  return orient(image, orientation);
+}
+
+/** Which way up an image lies, as far as that is to be changed: Pillow itself turns TIFFs, and no other. */
+export function orientationOf(
+  bytes: Uint8Array,
+  { format }: ImageHeader,
+  { exif = false }: DecodeOptions,
+): Orientation {
+  return exif || format === 'tiff' ? readOrientation(bytes, format) : 1;
+}
+
+/** Pixels in red, green and blue as an image. */
+export function plainImage({ data, width, height, channels }: Pixels): DecodedImage {
+  return { data, width, height, channels, mode: 'rgb', hasAlpha: false };
+}
+
+async function decodeByLibvips(
+  bytes: Uint8Array,
+  header: ImageHeader,
+  maxPixels: number,
+): Promise<DecodedImage> {
+  const file = header.format === 'gif' ? withoutTransparency(bytes) : bytes;
+  const image = sharp(file, { ignoreIcc: true, failOn: 'error', limitInputPixels: maxPixels });
   if (header.mode === 'cmyk') image.pipelineColourspace('cmyk').toColourspace('cmyk');
   let decoded: { data: Buffer; info: OutputInfo };
   try {

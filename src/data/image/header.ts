@@ -3,6 +3,8 @@
  * depend but which decoding hides (palette, bit depth, number of JPEG components).
  */
 
+import { readTiffTags, TIFF } from './tiff-tags.js';
+
 /** Formats that the transforms read. */
 export type ImageFormat = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif';
 
@@ -52,6 +54,20 @@ function jpegComponents(bytes: Uint8Array): number {
   return 3;
 }
 
+const PALETTE = 3;
+const INKS = 5;
+
+function tiffHeader(bytes: Uint8Array): ImageHeader {
+  const tags = readTiffTags(bytes);
+  const photometric = tags.get(TIFF.photometric);
+  const indexed = photometric === PALETTE || (tags.get(TIFF.bitsPerSample) ?? 1) === 1;
+  return {
+    format: 'tiff',
+    mode: indexed ? 'indexed' : photometric === INKS ? 'cmyk' : 'rgb',
+    alphaChannel: photometric !== INKS,
+  };
+}
+
 /** Reads the header, or returns undefined if the bytes are of no format in {@link ImageFormat}. */
 export function readImageHeader(bytes: Uint8Array): ImageHeader | undefined {
   if (bytes.length < 12) return undefined;
@@ -63,9 +79,7 @@ export function readImageHeader(bytes: Uint8Array): ImageHeader | undefined {
   if (ascii(bytes, 0, 4) === 'RIFF' && ascii(bytes, 8, 12) === 'WEBP') {
     return { format: 'webp', mode: 'rgb', alphaChannel: true };
   }
-  if (ascii(bytes, 0, 4) === 'II*\0' || ascii(bytes, 0, 4) === 'MM\0*') {
-    return { format: 'tiff', mode: 'rgb', alphaChannel: true };
-  }
+  if (ascii(bytes, 0, 4) === 'II*\0' || ascii(bytes, 0, 4) === 'MM\0*') return tiffHeader(bytes);
   if (ascii(bytes, 4, 8) === 'ftyp' && /^avi[fs]$/.test(ascii(bytes, 8, 12))) {
     return { format: 'avif', mode: 'rgb', alphaChannel: true };
   }

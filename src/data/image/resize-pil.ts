@@ -23,8 +23,26 @@ function bicubic(x: number): number {
   return 0;
 }
 
-function buildWeights(inSize: number, outSize: number, from: number, count: number): Weights {
-  const scale = inSize / outSize;
+/** Columns or rows of a box: the whole pixels that it is in, and where it begins and how far it goes among them. */
+interface Extent {
+  readonly first: number;
+  readonly length: number;
+  readonly start: number;
+  readonly size: number;
+}
+
+function extentOf(start: number, size: number): Extent {
+  const first = Math.floor(start);
+  return { first, length: Math.ceil(start + size) - first, start: start - first, size };
+}
+
+function buildWeights(
+  { length: inSize, start, size }: Extent,
+  outSize: number,
+  from: number,
+  count: number,
+): Weights {
+  const scale = size / outSize;
   const filterScale = Math.max(scale, 1);
   const support = KERNEL_RADIUS * filterScale;
   const maxTaps = Math.ceil(support) * 2 + 1;
@@ -32,16 +50,16 @@ function buildWeights(inSize: number, outSize: number, from: number, count: numb
   const exact = new Float64Array(maxTaps);
   const inverse = 1 / filterScale;
   for (let i = 0; i < count; i++) {
-    const center = (from + i + 0.5) * scale;
-    const start = Math.max(0, Math.trunc(center - support + 0.5));
-    const length = Math.min(inSize, Math.trunc(center + support + 0.5)) - start;
+    const center = start + (from + i + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(center - support + 0.5));
+    const length = Math.min(inSize, Math.trunc(center + support + 0.5)) - first;
     let sum = 0;
     for (let j = 0; j < length; j++) {
-      const weight = bicubic((j + start - center + 0.5) * inverse);
+      const weight = bicubic((j + first - center + 0.5) * inverse);
       exact[j] = weight;
       sum += weight;
     }
-    weights.place(i, start, length);
+    weights.place(i, first, length);
     for (let j = 0; j < length; j++) {
       const weight = ((exact[j] as number) / (sum === 0 ? 1 : sum)) * (1 << PRECISION_BITS);
       weights.set(i, j, Math.trunc(weight + (weight < 0 ? -0.5 : 0.5)));
@@ -54,11 +72,11 @@ function buildWeights(inSize: number, outSize: number, from: number, count: numb
 const cache = new Map<string, Weights>();
 const MAX_CACHED = 256;
 
-function weightsFor(inSize: number, outSize: number, from: number, count: number): Weights {
-  const key = `${inSize},${outSize},${from},${count}`;
+function weightsFor(extent: Extent, outSize: number, from: number, count: number): Weights {
+  const key = `${extent.length},${extent.start},${extent.size},${outSize},${from},${count}`;
   let weights = cache.get(key);
   if (weights === undefined) {
-    weights = buildWeights(inSize, outSize, from, count);
+    weights = buildWeights(extent, outSize, from, count);
     if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value as string);
     cache.set(key, weights);
   }
@@ -85,7 +103,7 @@ export function copyBox(source: Pixels, box: Box, out: Uint8Array): void {
 /**
  * The `box` of the source, resized to `width` by `height`, of which only `window` is computed and written to `out`:
  * `window.height * window.width * channels` bytes. Pixels outside the box have no influence, as after
- * Pillow's `crop(box)`.
+ * Pillow's `crop(box)`. The box may begin and end within pixels, which then count as a whole where it ends.
  */
 export function resizeBicubic(
   source: Pixels,
@@ -95,22 +113,24 @@ export function resizeBicubic(
   window: Box,
   out: Uint8Array,
 ): void {
-  if (width === box.width && height === box.height) {
+  const columns = extentOf(box.left, box.width);
+  const rows = extentOf(box.top, box.height);
+  if (isUnscaled(columns, width) && isUnscaled(rows, height)) {
     copyBox(source, { ...window, left: box.left + window.left, top: box.top + window.top }, out);
     return;
   }
-  const horizontal =
-    width === box.width ? undefined : weightsFor(box.width, width, window.left, window.width);
-  const vertical =
-    height === box.height ? undefined : weightsFor(box.height, height, window.top, window.height);
-  resample(
-    source,
-    box,
-    window,
-    { horizontal, vertical, verticalFirst: goesVerticalFirst(box, width, height) },
-    out,
-  );
+  const passes = {
+    horizontal: isUnscaled(columns, width)
+      ? undefined
+      : weightsFor(columns, width, window.left, window.width),
+    vertical: isUnscaled(rows, height) ? undefined : weightsFor(rows, height, window.top, window.height),
+    verticalFirst: goesVerticalFirst(box, width, height),
+  };
+  const covered = { left: columns.first, top: rows.first, width: columns.length, height: rows.length };
+  resample(source, covered, window, passes, out);
 }
+
+const isUnscaled = ({ start, size }: Extent, outSize: number): boolean => start === 0 && size === outSize;
 
 /** As {@link resizeBicubic}, by nearest neighbour: Pillow resizes palette and bilevel images so. */
 export function resizeNearest(

@@ -5,12 +5,13 @@
  *
  * As there, colours become RGB after the resize: palette images are resized by nearest neighbour, an alpha
  * channel weights the colours and is then dropped (so what is fully transparent turns black), CMYK is
- * resized as inks, and neither orientation nor colour profile is applied. Deviation: 16-bit grey becomes
- * its upper 8 bits, where Pillow clips it to white.
+ * resized as inks, and neither orientation (unless asked for) nor colour profile is applied. Deviation: 16-bit grey
+ * becomes its upper 8 bits, where Pillow clips it to white.
  */
 import type { KeyedRandom } from '../../rng.js';
 import { type Box, type CropScale, evalGeometry, randomResizedCropBox } from './crop.js';
 import { type DecodedImage, type DecodeOptions, decodeImage } from './decode.js';
+import { type DecodeForCropOptions, decodeForCrop } from './decode-crop.js';
 import type { Pixels } from './pixels.js';
 import { resizeBicubic, resizeNearest } from './resize-pil.js';
 
@@ -113,20 +114,62 @@ export async function evalTransform(
   return out;
 }
 
+/** How training changes an image at random. */
+export interface TrainAugmentation {
+  /** Least and largest share of the area that the crop keeps. Default: open_clip's 0.9 to 1. */
+  readonly cropScale?: CropScale | undefined;
+  /** How often the image is mirrored, left to right. Default 0, as in open_clip. */
+  readonly flip?: number | undefined;
+}
+
+/** What {@link trainTransform} does to an image of that size. */
+export interface TrainDraw {
+  readonly box: Box;
+  readonly flipped: boolean;
+}
+
+/** Draws the crop, then whether the image is mirrored. The box is the same with any probability of that. */
+export function drawTrain(
+  width: number,
+  height: number,
+  random: KeyedRandom,
+  { cropScale, flip = 0 }: TrainAugmentation,
+): TrainDraw {
+  const box = randomResizedCropBox(width, height, random, cropScale);
+  return { box, flipped: flip > 0 && random.uniform() < flip };
+}
+
+/** Mirrors `size` by `size` RGB pixels, left to right, where they are. */
+export function mirror(pixels: Uint8Array, size: number): void {
+  const rowBytes = size * 3;
+  for (let row = 0; row < size * rowBytes; row += rowBytes) {
+    for (let left = row, right = row + rowBytes - 3; left < right; left += 3, right -= 3) {
+      for (let c = 0; c < 3; c++) {
+        const kept = pixels[left + c] as number;
+        pixels[left + c] = pixels[right + c] as number;
+        pixels[right + c] = kept;
+      }
+    }
+  }
+}
+
 /** As {@link trainTransform}, of pixels that are decoded already, written to `out`. */
 export function trainPixels(
   image: DecodedImage,
   size: number,
   random: KeyedRandom,
-  cropScale: CropScale | undefined,
+  augmentation: TrainAugmentation,
   out: Uint8Array,
 ): void {
-  cropPixels(image, randomResizedCropBox(image.width, image.height, random, cropScale), size, out);
+  const { box, flipped } = drawTrain(image.width, image.height, random, augmentation);
+  cropPixels(image, box, size, out);
+  if (flipped) mirror(out, size);
 }
 
 /**
  * The training transform: a random box of 0.9 to 1 of the area (`cropScale` changes that) and an aspect ratio of
- * 3/4 to 4/3, resized to `size` by `size` (bicubic). No flip, no colour jitter. The box depends on `random` and the image's size only.
+ * 3/4 to 4/3, resized to `size` by `size` (bicubic), mirrored at times if `flip` says so. No colour jitter. What is
+ * drawn depends on `random` and the image's size only.
  *
  * @returns `size * size * 3` bytes, H W C, RGB.
  * @throws DataError, see {@link decodeImage}.
@@ -135,9 +178,23 @@ export async function trainTransform(
   bytes: Uint8Array,
   size: number,
   random: KeyedRandom,
-  options?: DecodeOptions & { readonly cropScale?: CropScale },
+  options: DecodeForCropOptions & TrainAugmentation = {},
 ): Promise<Uint8Array> {
   const out = new Uint8Array(size * size * 3);
-  trainPixels(await decodeImage(bytes, options), size, random, options?.cropScale, out);
+  await trainInto(bytes, size, random, options, out);
   return out;
+}
+
+/** As {@link trainTransform}, written to `out`. */
+export async function trainInto(
+  bytes: Uint8Array,
+  size: number,
+  random: KeyedRandom,
+  options: DecodeForCropOptions & TrainAugmentation,
+  out: Uint8Array,
+): Promise<void> {
+  const draw = (width: number, height: number) => drawTrain(width, height, random, options);
+  const { image, drawn } = await decodeForCrop(bytes, size, draw, options);
+  cropPixels(image, drawn.box, size, out);
+  if (drawn.flipped) mirror(out, size);
 }

@@ -11,6 +11,7 @@ import { clipMergesPath } from '../../assets/index.js';
 import { ConfigError, DataError } from '../../errors.js';
 import { type MergeTable, mergePairs, pairKey } from './bpe.js';
 import { fixText } from './ftfy.js';
+import type { TokenBatch, Tokenizer } from './token-batch.js';
 import { unescapeHtml } from './unescape-html.js';
 import { collapseWhitespace } from './whitespace.js';
 
@@ -26,16 +27,6 @@ export const CLIP_CONTEXT_LENGTH = 77;
 const NUM_MERGES = CLIP_VOCAB_SIZE - 512 - 2;
 // Words that keep their ids once found; beyond it (web text has no end of new words) they are redone.
 const MAX_CACHED_WORDS = 262_144;
-
-/** Token ids of a batch of texts. */
-export interface TokenBatch {
-  /** B * contextLength ids, row by row, each row start, ids, end, zeros. */
-  readonly tokens: Int32Array;
-  /** Per text, how many ids it has with start and end, before truncation. */
-  readonly numTokens: Int32Array;
-  /** How many texts were longer than the context and lost their end. */
-  readonly truncated: number;
-}
 
 /** `fixText`, HTML references decoded twice, whitespace collapsed, lower case: what the tokenizer reads. */
 export function cleanCaption(text: string): string {
@@ -64,7 +55,8 @@ function bytesById(): number[] {
 }
 
 /** Tokenizer of CLIP captions; make one with {@link ClipTokenizer.load}. */
-export class ClipTokenizer {
+export class ClipTokenizer implements Tokenizer {
+  readonly vocabSize = CLIP_VOCAB_SIZE;
   readonly #idOfByte = new Uint16Array(256);
   readonly #merges: MergeTable;
   readonly #cache = new Map<string, Uint16Array>([

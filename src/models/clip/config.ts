@@ -28,6 +28,10 @@ export interface ClipTextConfig {
   readonly numHeads: number;
   /** Inner width of the MLP over `width`. */
   readonly mlpRatio: number;
+  /** Id of the end-of-text token, at the first of which a text is pooled. Left out: the largest id of the text, as CLIP's is. */
+  readonly endToken?: number;
+  /** SHA-256 (hex) of the `tokenizer.json` whose ids these are. Left out: CLIP's own tokenizer. */
+  readonly tokenizer?: string;
 }
 
 /** Everything that decides a CLIP's parameters and computation. */
@@ -160,6 +164,12 @@ export function checkClipConfig(config: ClipConfig): void {
     if (!Number.isInteger(value) || value < 1) {
       throw new ConfigError(`The CLIP model's ${field} must be a whole number from 1, found ${value}.`);
     }
+  }
+  const { endToken, vocabSize } = config.text;
+  if (endToken !== undefined && !(Number.isInteger(endToken) && endToken >= 0 && endToken < vocabSize)) {
+    throw new ConfigError(
+      `The CLIP model's text.endToken must be an id of the ${vocabSize} from 0, found ${endToken}.`,
+    );
   }
   const divides: [wholeField: string, whole: number, partField: string, part: number][] = [
     ['vision.imageSize', vision.imageSize, 'vision.patchSize', vision.patchSize],

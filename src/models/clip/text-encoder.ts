@@ -22,7 +22,7 @@ function checkTokens(tokens: tf.Tensor, contextLength: number): void {
  * Text features before normalisation (open_clip's `encode_text`): token and position embeddings,
  * causal blocks, norm of the end-of-text token, projection.
  *
- * The end-of-text token is where the id is largest. No token sees a later one, so what follows it has
+ * The end-of-text token is where the id is largest, or the first that is `endToken` (open_clip's pooling by `eos`). No token sees a later one, so what follows it has
  * no effect, and a batch may be cut to its longest caption: L may be less than the context length.
  *
  * @param tokens_BL int32 token ids
@@ -35,7 +35,7 @@ export function encodeText(
   tokens_BL: tf.Tensor,
   options: EncoderOptions = {},
 ): tf.Tensor {
-  const { width, depth, numHeads, contextLength } = config.text;
+  const { width, depth, numHeads, contextLength, endToken } = config.text;
   checkTokens(tokens_BL, contextLength);
   const [batch, length] = tokens_BL.shape as [number, number];
   return tf.tidy(() => {
@@ -46,7 +46,8 @@ export function encodeText(
     const positions = takeParam(params, 'positional_embedding');
     const positions_LW = length === contextLength ? positions : tf.slice(positions, [0, 0], [length, width]);
     const tokens_BLW = tf.add(tf.reshape(embedded_MW, [batch, length, width]), positions_LW);
-    const end_B = tf.argMax(tokens_BL, 1);
+    const isEnd_BL = endToken === undefined ? undefined : tf.equal(tokens_BL, tf.scalar(endToken, 'int32'));
+    const end_B = tf.argMax(isEnd_BL === undefined ? tokens_BL : tf.cast(isEnd_BL, 'int32'), 1);
     const extents = { batch, length, numHeads, quickGelu: config.quickGelu, remat: options.remat };
     const block = (i: number): string => `transformer.resblocks.${i}`;
     let x_MW = tf.reshape(tokens_BLW, [batch * length, width]);

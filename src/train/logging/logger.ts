@@ -32,6 +32,8 @@ export interface MetricsRow {
   readonly tokensP95: number;
   /** Share of the captions that were cut. */
   readonly truncatedShare: number;
+  /** By kind: share of its captions that were cut. */
+  readonly truncatedByKind: Readonly<Record<string, number>>;
   /** By kind: distinct tokens of the batch's captions. */
   readonly vocabulary: Readonly<Record<string, number>>;
   /** By kind: distinct tokens over all tokens, and distinct pairs of neighbours over all pairs. */

@@ -10,6 +10,7 @@ const nothing = {
   noCaption: 0,
   tokens: { mean: 0, p50: 0, p95: 0, max: 0 },
   truncatedShare: 0,
+  truncatedByKind: {},
   diversity: {},
   duplicateCaptions: 0,
   duplicateKeys: 0,
@@ -76,6 +77,7 @@ it('sums up the last batch and its epoch', () => {
     noCaption: 3,
     tokens: { mean: 5.25, p50: 4, p95: 8, max: 8 },
     truncatedShare: 0.25,
+    truncatedByKind: { alt: 1 / 3, ssc: 0 },
     diversity: {
       // 1 2, 1 2 and, cut to the context, 4 5 6 7.
       alt: { vocabulary: 6, distinct1: 6 / 8, distinct2: 4 / 5 },
@@ -95,6 +97,7 @@ it('sums up the last batch and its epoch', () => {
     ratios: { ssc: 1 },
     sources: [1],
     tokens: { mean: 4, p50: 4, p95: 4, max: 4 },
+    truncatedByKind: { ssc: 0 },
     diversity: { ssc: { vocabulary: 2, distinct1: 1, distinct2: 1 } },
   };
   expect(recorder.stats()).toEqual({
@@ -107,6 +110,7 @@ it('sums up the last batch and its epoch', () => {
       sources: [0.8, 0, 0.2],
       tokens: { mean: 5, p50: 4, p95: 8, max: 8 },
       truncatedShare: 0.2,
+      truncatedByKind: { alt: 1 / 3, ssc: 0 },
       diversity: { ...first.diversity, ssc: { vocabulary: 3, distinct1: 3 / 5, distinct2: 2 / 3 } },
       duplicateCaptions: 0.4, // the text of another kind's sample, too
       duplicateKeys: 0.2,

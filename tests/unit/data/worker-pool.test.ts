@@ -6,14 +6,18 @@ import { DataError } from '../../../src/errors.js';
 import { noiseImages } from '../../support/memory-source.js';
 
 const pools: WorkerPool[] = [];
-const settings = { transform: 'eval', cropScale: [0.9, 1], imageSize: 8, contextLength: 8, seed: 0 } as const;
+const settings = {
+  ...({ transform: 'eval', augmentation: {}, exif: false, scaledDecode: false } as const),
+  ...{ imageSize: 8, contextLength: 8, seed: 0 },
+};
 
 afterEach(async () => {
   await Promise.all(pools.splice(0).map((pool) => pool.close()));
 });
 
 async function start(numWorkers: number, mergesPath?: string): Promise<WorkerPool> {
-  const pool = new WorkerPool(numWorkers, { settings, mergesPath: mergesPath ?? (await clipMergesPath()) });
+  const tokenizer = { kind: 'clip', path: mergesPath ?? (await clipMergesPath()) } as const;
+  const pool = new WorkerPool(numWorkers, { settings, tokenizer });
   pools.push(pool);
   return pool;
 }

@@ -154,6 +154,27 @@ describe('the transforms', () => {
     expect(await crop([0.2, 0.3])).not.toEqual(await crop([0.9, 1]));
   });
 
+  it('train mirrors as often as it is told to, and keeps the crop', async () => {
+    const bytes = fixture('photo-420.jpg');
+    const size = 9; // odd: the column in the middle stays
+    const draw = (key: number, flip: number) =>
+      trainTransform(bytes, size, new KeyedRandom('a', key), { flip });
+    let mirrored = 0;
+    for (let key = 0; key < 200; key++) {
+      const plain = await draw(key, 0);
+      const always = await draw(key, 1);
+      for (let at = 0; at < plain.length; at++) {
+        const [row, column, channel] = [Math.floor(at / (3 * size)), Math.floor(at / 3) % size, at % 3];
+        expect(always[(row * size + size - 1 - column) * 3 + channel]).toBe(plain[at]);
+      }
+      const some = await draw(key, 0.3);
+      expect([plain, always]).toContainEqual(some);
+      if (Buffer.compare(some, always) === 0) mirrored++;
+    }
+    // 60 expected, with a deviation of 6.5.
+    expect(Math.abs(mirrored - 60)).toBeLessThan(25);
+  });
+
   it('train looks like eval: the crop moves it by little', async () => {
     const bytes = fixture('gradient.png');
     const evaluated = await evalTransform(bytes, 32);

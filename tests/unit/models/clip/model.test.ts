@@ -43,6 +43,19 @@ describe('CLIP', () => {
     expectClose(features[0]!, features[1]!, 1e-5, 'features of bytes');
   });
 
+  it('pools a text at the first end-of-text token that is configured', () => {
+    const pooled = (endToken: number | undefined, tokens: number[]): Float32Array =>
+      tf.tidy(() => {
+        const text = { ...config.text, ...(endToken === undefined ? {} : { endToken }) };
+        const tokens_BL = tf.tensor2d(tokens, [1, tokens.length], 'int32');
+        return encodeText(params, { ...config, text }, tokens_BL).dataSync() as Float32Array;
+      });
+    // What follows it has no influence, be it larger, equal or padding.
+    expectClose(pooled(2, [1, 4, 2, 9, 2]), pooled(2, [1, 4, 2]), 1e-6, 'cut');
+    expectClose(pooled(10, [1, 4, 10, 0, 0]), pooled(undefined, [1, 4, 10, 0, 0]), 1e-6, 'largest');
+    expect(pooled(2, [1, 4, 2])).not.toEqual(pooled(undefined, [1, 4, 2])); // 4 is the largest
+  });
+
   it('does not mix the samples of a batch', () => {
     tf.tidy(() => {
       const images = tf.cast(tf.randomUniform([3, 8, 8, 3], 0, 256, 'float32', 7), 'int32');

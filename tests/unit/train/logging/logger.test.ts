@@ -28,6 +28,7 @@ const row = (step: number): MetricsRow => ({
   tokensMean: 9.5,
   tokensP95: 14,
   truncatedShare: 0,
+  truncatedByKind: { alt: 0, ssc: 0 },
   vocabulary: { alt: 120 },
   distinct1: { alt: 0.5 },
   distinct2: { alt: 0.75 },
