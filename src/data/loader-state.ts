@@ -41,20 +41,22 @@ export interface SampleSettings {
   readonly transform: 'train' | 'eval';
   readonly cropScale: CropScale;
   readonly imageSize: number;
+  /** Of each source, the fingerprint of the store of features that stand for images; empty for images. */
+  readonly features: readonly string[];
   readonly contextLength: number;
   readonly shuffle: boolean;
 }
 
 /** The settings as text that is equal if and only if they are. */
 export function loaderFingerprint(settings: SampleSettings): string {
-  const { sources, captions, transform, cropScale, imageSize, contextLength, shuffle } = settings;
+  const { sources, captions, transform, cropScale, imageSize, features, contextLength, shuffle } = settings;
   const images = transform === 'train' ? { transform, cropScale, imageSize } : { transform, imageSize };
   const weighted = sources.some(({ weight }) => weight !== undefined);
   return JSON.stringify({
     source: one(sources.map(({ fingerprint }) => fingerprint)),
     ...(weighted ? { weights: sources.map(({ weight }) => weight) } : {}),
     ...captions.toJSON(),
-    ...images,
+    ...(features.length === 0 ? images : { features: one(features) }),
     contextLength,
     // Windows do not matter where nothing is shuffled.
     shuffle: shuffle ? { window: one(sources.map(({ window }) => window)) } : false,
@@ -68,6 +70,7 @@ const LABELS: Readonly<Record<string, string>> = {
   captions: 'caption mix',
   sourceCaptions: 'caption mix of sources',
   weights: 'weights of the sources',
+  features: 'store of features',
   shuffle: 'order',
 };
 

@@ -6,6 +6,8 @@ import { BatchAssembler, slotsOf } from './batch-assembler.js';
 import { type CaptionOptions, CaptionPlan } from './caption-plan.js';
 import { type OpenOptions, openSource } from './datasets/open.js';
 import { DecodedCache } from './decoded-cache.js';
+import { featuresOfSources } from './features/sample-features.js';
+import type { FeatureStore } from './features/store.js';
 import { type CropScale, TRAIN_SCALE } from './image/crop.js';
 import { checkResume, type LoaderState, loaderFingerprint, type SavedLoaderState } from './loader-state.js';
 import type { CaptionMix } from './mixing.js';
@@ -89,6 +91,24 @@ export interface DecodeOptions {
   readonly cache?: DecodedCache;
 }
 
+/** What samples have instead of images. */
+export interface FeatureOptions {
+  /** A store of the source's features, which stays the caller's to close; of several sources, one of each in order. */
+  readonly features: FeatureStore | readonly FeatureStore[];
+  readonly contextLength: number;
+  /** Threads that tokenize; 0 tokenizes in this thread. Default: 1. */
+  readonly workers?: number;
+}
+
+/** What samples have besides captions: images, features, or, where batches are only planned, nothing. */
+export type Contents = DecodeOptions | FeatureOptions | undefined;
+
+const imagesOf = (contents: Contents): DecodeOptions | undefined =>
+  contents !== undefined && !('features' in contents) ? contents : undefined;
+
+const storesOf = (contents: Contents): readonly FeatureStore[] =>
+  contents !== undefined && 'features' in contents ? [contents.features].flat() : [];
+
 /** Makes the decoder of a loader: worker threads, unless a test has another. */
 export type DecoderFactory = typeof createDecoder;
 
@@ -109,25 +129,27 @@ export function checkInteger(name: string, value: number, min: number): void {
 }
 
 /**
- * Opens the parts of a loader. Without `images` it decodes none and tokenizes nothing.
+ * Opens the parts of a loader. Without contents it decodes no images and tokenizes nothing.
  *
  * @throws ConfigError, DataError, CheckpointError
  */
 export async function openPipeline(
   options: OrderOptions,
-  images: DecodeOptions | undefined,
+  contents: Contents,
   decoderOf: DecoderFactory = createDecoder,
 ): Promise<Pipeline> {
-  checkOptions(options, images);
+  checkOptions(options, contents);
   const given = sourcesOf(options);
   const owned: Source[] = [];
   let decoder: Decoder | undefined;
   try {
     const sources: Source[] = [];
     for (const one of given) sources.push(await openOne(one, owned));
-    const parts = prepareParts(options, images, given, sources);
+    const parts = prepareParts(options, contents, given, sources);
+    const images = imagesOf(contents);
     const cache = images === undefined ? undefined : cacheOf(images, sources);
-    decoder = images === undefined ? NO_DECODER : await startDecoder(images, options.seed, cache, decoderOf);
+    decoder =
+      contents === undefined ? NO_DECODER : await startDecoder(contents, options.seed, cache, decoderOf);
     const stream = new SampleStream({ ...parts.stream, decoder, cache });
     const assembler = new BatchAssembler({ ...parts.assembly, stream }, parts.start);
     const close = async (): Promise<void> => {
@@ -149,13 +171,16 @@ const NO_DECODER: Decoder = {
   close: async () => {},
 };
 
-function checkOptions(options: OrderOptions, images: DecodeOptions | undefined): void {
+function checkOptions(options: OrderOptions, contents: Contents): void {
   const { batchSize, seed, epochs, maxSkipRatio = 0.01, ranks, dropLast = true, shuffleBuffer } = options;
   checkInteger('batchSize', batchSize, 1);
+  if (contents !== undefined) {
+    checkInteger('contextLength', contents.contextLength, 2);
+    checkInteger('workers', contents.workers ?? 0, 0);
+  }
+  const images = imagesOf(contents);
   if (images !== undefined) {
     checkInteger('imageSize', images.imageSize, 1);
-    checkInteger('contextLength', images.contextLength, 2);
-    checkInteger('workers', images.workers ?? 0, 0);
     checkInteger('cacheBytes', images.cacheBytes ?? 0, 0);
     const { cropScale = TRAIN_SCALE } = images;
     if (!(cropScale[0] > 0 && cropScale[0] <= cropScale[1] && cropScale[1] <= 1)) {
@@ -226,11 +251,13 @@ function openOptions({ split, format, schema, columns, images }: OpenOptions): O
 /** Everything but what takes threads or memory. */
 function prepareParts(
   options: OrderOptions,
-  images: DecodeOptions | undefined,
+  contents: Contents,
   given: readonly LoaderSource[],
   sources: readonly Source[],
 ) {
   const { batchSize, seed, shuffle = true, dropLast = true, maxSkipRatio = 0.01, epochs } = options;
+  const images = imagesOf(contents);
+  const features = featuresOfSources(storesOf(contents), sources, seed);
   const ranks = options.ranks ?? { rank: 0, worldSize: 1, exchange: async (report) => [report] };
   const captions = new CaptionPlan(
     options,
@@ -264,7 +291,8 @@ function prepareParts(
     transform: images?.transform ?? 'train',
     cropScale: images?.cropScale ?? TRAIN_SCALE,
     imageSize: images?.imageSize ?? 0,
-    contextLength: images?.contextLength ?? 0,
+    features: storesOf(contents).map(({ fingerprint }) => fingerprint),
+    contextLength: contents?.contextLength ?? 0,
     shuffle,
   });
   const none = {
@@ -291,7 +319,7 @@ function prepareParts(
       start: places[i] as { epoch: number; position: number },
       epochs: weights.length === 0 ? epochs : undefined,
     });
-    return { order, reader };
+    return { order, reader, features: features[i] };
   });
   const { first: firstSlot, end: endSlot } = slotsOf(ranks, batchSize);
   return {
@@ -337,13 +365,15 @@ function cacheOf(
 }
 
 async function startDecoder(
-  images: DecodeOptions,
+  contents: DecodeOptions | FeatureOptions,
   seed: number,
   cache: DecodedCache | undefined,
   decoderOf: DecoderFactory,
 ): Promise<Decoder> {
-  const { transform, cropScale = TRAIN_SCALE, imageSize, contextLength } = images;
-  const workers = images.workers ?? Math.max(1, availableParallelism() - 1);
-  const settings = { transform, cropScale, imageSize, contextLength, seed };
+  const images = imagesOf(contents);
+  // Texts take one thread little time.
+  const workers = contents.workers ?? (images === undefined ? 1 : Math.max(1, availableParallelism() - 1));
+  const { transform = 'eval', cropScale = TRAIN_SCALE, imageSize = 0 } = images ?? {};
+  const settings = { transform, cropScale, imageSize, contextLength: contents.contextLength, seed };
   return decoderOf(workers, settings, await clipMergesPath(), cache);
 }
