@@ -29,8 +29,17 @@ export {
 } from './data/features/read-features.js';
 export type { MissingFeature } from './data/features/shard.js';
 export type { FeatureSpec, MadeOf } from './data/features/spec.js';
-export { type FeatureBatch, type FeatureRow, type FeatureStore, openFeatures } from './data/features/store.js';
-export { type FeatureInput, type WriteFeaturesOptions, writeFeatures } from './data/features/write-features.js';
+export {
+  type FeatureBatch,
+  type FeatureRow,
+  type FeatureStore,
+  openFeatures,
+} from './data/features/store.js';
+export {
+  type FeatureInput,
+  type WriteFeaturesOptions,
+  writeFeatures,
+} from './data/features/write-features.js';
 export { evalTransform, trainTransform } from './data/image/transforms.js';
 export {
   type Batch,

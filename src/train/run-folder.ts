@@ -17,6 +17,8 @@ export function runPaths(directory: string) {
     config: join(directory, 'config.yaml'),
     versions: join(directory, 'versions.json'),
     checkpoints: join(directory, 'checkpoints'),
+    /** Embeddings that evaluations keep. */
+    features: join(directory, 'features'),
     lock: join(directory, '.lock'),
   } as const;
 }
@@ -85,13 +87,16 @@ function notWritable(directory: string, error: unknown): CheckpointError {
   );
 }
 
+/** The version of this package. */
+export async function capstanVersion(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
 /** Writes versions.json: what the run's numbers may depend on besides its configuration. */
 export async function writeVersions(paths: RunPaths, engine: EngineInfo, seed: number): Promise<void> {
-  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
   const versions = {
-    capstan: version,
+    capstan: await capstanVersion(),
     commit: await gitCommit(),
     node: process.version,
     tensorflow: engine.tensorflow,

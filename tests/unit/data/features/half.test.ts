@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { decodeFloats, encodeFloats, type FeatureDtype, toBfloat, toHalf } from '../../../../src/data/features/half.js';
+import {
+  decodeFloats,
+  encodeFloats,
+  type FeatureDtype,
+  toBfloat,
+  toHalf,
+} from '../../../../src/data/features/half.js';
 
 function roundTrip(values: readonly number[], dtype: FeatureDtype): number[] {
   const bytes = new Uint8Array(values.length * 4);
@@ -70,7 +76,10 @@ describe('encodeFloats and decodeFloats', () => {
   it('keep float32 as it is and lose no more than half a unit of the others', () => {
     const values = Array.from({ length: 500 }, (_, i) => Math.fround(Math.sin(i) * 10 ** ((i % 7) - 3)));
     expect(roundTrip(values, 'float32')).toEqual(values);
-    for (const [dtype, unit] of [['float16', 2 ** -11], ['bfloat16', 2 ** -8]] as const) {
+    for (const [dtype, unit] of [
+      ['float16', 2 ** -11],
+      ['bfloat16', 2 ** -8],
+    ] as const) {
       for (const [i, found] of roundTrip(values, dtype).entries()) {
         const value = values[i] as number;
         expect(Math.abs(found - value)).toBeLessThanOrEqual(Math.max(Math.abs(value) * unit, 2 ** -25));

@@ -93,7 +93,9 @@ describe('openFeatures', () => {
       features: { dtype: 'BF16', shape: [4, 2, 3] },
     });
     let at = 0;
-    for (const { data_offsets: [begin, end] } of Object.values(tensors) as { data_offsets: number[] }[]) {
+    for (const {
+      data_offsets: [begin, end],
+    } of Object.values(tensors) as { data_offsets: number[] }[]) {
       expect(begin).toBe(at);
       at = end as number;
     }
@@ -113,10 +115,14 @@ describe('openFeatures', () => {
     await store.close();
     flip(shard(0), 200);
     const other = await openFeatures(out);
-    await expect(other.read([0])).rejects.toThrow(/features-00000\.safetensors: the shard is damaged: the SHA-256/);
+    await expect(other.read([0])).rejects.toThrow(
+      /features-00000\.safetensors: the shard is damaged: the SHA-256/,
+    );
     await other.close();
     truncateSync(shard(2), 200);
-    await expect(openFeatures(out)).rejects.toThrow(/features-00002\.safetensors: the shard is cut off or damaged/);
+    await expect(openFeatures(out)).rejects.toThrow(
+      /features-00002\.safetensors: the shard is cut off or damaged/,
+    );
     rmSync(shard(2));
     await expect(openFeatures(out)).rejects.toThrow(/features-00002\.safetensors: the shard is gone/);
     const manifest = JSON.parse(readFileSync(join(out, 'features.json'), 'utf8'));
@@ -190,10 +196,14 @@ describe('writeFeatures', () => {
       });
     await expect(write([1])).rejects.toThrow(ShapeError);
     await expect(write([1, Number.NaN])).rejects.toThrow(NumericError);
-    await expect(write([1, Number.NaN])).rejects.toThrow('The features of k0 hold NaN; expected finite numbers');
+    await expect(write([1, Number.NaN])).rejects.toThrow(
+      'The features of k0 hold NaN; expected finite numbers',
+    );
     await expect(write([1, 70_000], { dtype: 'float16' })).rejects.toThrow('too large for float16');
     await write([1, 70_000], { dtype: 'bfloat16' });
-    await expect(write([1, 2], { numRows: 2 })).rejects.toThrow('Asked for the rows 0 to 1: expected 2, found 1');
+    await expect(write([1, 2], { numRows: 2 })).rejects.toThrow(
+      'Asked for the rows 0 to 1: expected 2, found 1',
+    );
     await expect(write([1, 2], { shape: [] })).rejects.toThrow(ConfigError);
   });
 
@@ -243,7 +253,9 @@ describe('writeFeatures', () => {
     const { hostname } = await import('node:os');
     await mkdir(out);
     await writeFile(join(out, '.lock'), JSON.stringify({ pid: process.ppid, host: hostname(), token: 'x' }));
-    await expect(FeatureWriter.open(out, spec)).rejects.toThrow(`Process ${process.ppid} on ${hostname()} writes`);
+    await expect(FeatureWriter.open(out, spec)).rejects.toThrow(
+      `Process ${process.ppid} on ${hostname()} writes`,
+    );
     rmSync(join(out, '.lock'));
     const writer = await FeatureWriter.open(out, spec);
     expect(writer.missing).toEqual([0]);
