@@ -82,6 +82,8 @@ export class SampleStream {
   #planned: Generator<Position, void> | undefined;
   #peeked: Position | undefined;
   #closed = false;
+  /** Looking up of features under way. */
+  readonly #lookups = new Set<Promise<unknown>>();
   #cache: DecodedCache | undefined;
 
   constructor({ cache, ...options }: SampleStreamOptions) {
@@ -131,10 +133,11 @@ export class SampleStream {
     return samples;
   }
 
-  /** Begins nothing new and waits until no read is under way, so that the sources may be closed. */
+  /** Begins nothing new and waits until no read is under way, so that sources and stores may be closed. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#options.sources.map(({ reader }) => reader.close()));
+    await Promise.allSettled(this.#lookups);
     this.#cache = undefined; // it is much memory, and the loader may be held for long
   }
 
@@ -249,11 +252,13 @@ export class SampleStream {
     const usable = [...rows].filter(([, { sample }]) => sample.fault === undefined && sample.present !== 0);
     for (const [source, { features }] of sources.entries()) {
       const own = usable.filter(([, { sample }]) => sample.source === source);
-      if (features === undefined || own.length === 0) continue;
+      if (features === undefined || own.length === 0 || this.#closed) continue;
       const first = this.#firstRows[source] as number;
-      const found = await features(
+      const lookup = features(
         own.map(([, { index, sample }]) => ({ row: index - first, key: sample.key, epoch })),
       );
+      this.#lookups.add(lookup);
+      const found = await lookup.finally(() => this.#lookups.delete(lookup));
       for (const [i, [number, { sample }]] of own.entries()) samples.set(number, { ...sample, ...found[i] });
     }
     if (!images || usable.length === 0) return samples;
