@@ -281,7 +281,7 @@ class OpenShard {
     if (found <= budget) return;
     throw new DataError(
       `${this.prepared.source.path}: broken samples: ${found}, more than the ${budget} of ${spec.numRows} that ` +
-        `maxSkipRatio = ${maxSkipRatio} allows. Mend the data, or raise it if the loss is acceptable. ` +
+        `maxSkipRatio = ${maxSkipRatio} allows. Mend the data, or raise it (--max-skip-ratio) if the loss is acceptable. ` +
         `The last: ${broken.at(-1)?.reason}`,
     );
   }
