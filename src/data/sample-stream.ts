@@ -251,8 +251,9 @@ export class SampleStream {
     const { images, decoder, sources } = this.#options;
     const usable = [...rows].filter(([, { sample }]) => sample.fault === undefined && sample.present !== 0);
     for (const [source, { features }] of sources.entries()) {
+      if (features === undefined || this.#closed) continue;
       const own = usable.filter(([, { sample }]) => sample.source === source);
-      if (features === undefined || own.length === 0 || this.#closed) continue;
+      if (own.length === 0) continue;
       const first = this.#firstRows[source] as number;
       const lookup = features(
         own.map(([, { index, sample }]) => ({ row: index - first, key: sample.key, epoch })),
