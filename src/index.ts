@@ -14,11 +14,40 @@ export { type Classes, emojiClasses } from './data/datasets/emoji-classes.js';
 export { type OpenOptions, openSource } from './data/datasets/open.js';
 export { type BuildOpenclipartOptions, buildOpenclipart } from './data/datasets/openclipart/build.js';
 export { type BuildScenesOptions, buildScenes } from './data/datasets/scenes/build.js';
+export {
+  type CachedFeatures,
+  type CacheFeaturesOptions,
+  type CacheProgress,
+  cacheFeatures,
+} from './data/features/cache-features.js';
+export type { FeatureDtype } from './data/features/half.js';
+export type { ImageInput, TextInput } from './data/features/inputs.js';
+export {
+  type LabelledFeatures,
+  type ReadFeaturesOptions,
+  readFeatures,
+} from './data/features/read-features.js';
+export type { MissingFeature } from './data/features/shard.js';
+export type { FeatureSpec, MadeOf } from './data/features/spec.js';
+export {
+  type FeatureBatch,
+  type FeatureRow,
+  type FeatureStore,
+  openFeatures,
+} from './data/features/store.js';
+export {
+  type FeatureInput,
+  type WriteFeaturesOptions,
+  writeFeatures,
+} from './data/features/write-features.js';
 export { evalTransform, trainTransform } from './data/image/transforms.js';
 export {
   type Batch,
   createLoader,
+  type FeatureLoaderOptions,
+  type FeatureOptions,
   type Loader,
+  type LoaderHooks,
   type LoaderOptions,
   type LoaderSource,
   type LoaderState,

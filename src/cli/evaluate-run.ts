@@ -6,11 +6,18 @@ import { type DataSource, dataSources, type TrainConfig } from '../config/schema
 import { readingOptions } from '../data/datasets/reading-options.js';
 import { storageOptions } from '../data/storage/options.js';
 import { tokenizeWith } from '../eval/in-loop.js';
-import { type EvalOutcome, type EvalRunOptions, evalRetrieval, evalZeroShot } from '../eval/index.js';
+import {
+  type EmbeddingCache,
+  type EvalOutcome,
+  type EvalRunOptions,
+  evalRetrieval,
+  evalZeroShot,
+} from '../eval/index.js';
 import { readEvalSplit } from '../eval/read-split.js';
 import { listCheckpoints } from '../train/checkpoint.js';
 import { type LoadedClip, loadClip } from '../train/load-clip.js';
 import { runPaths } from '../train/run-folder.js';
+import { machineIdentity, modelIdentity } from './model-identity.js';
 import { withStorage } from './with-storage.js';
 
 export interface EvaluateOptions {
@@ -21,6 +28,8 @@ export interface EvaluateOptions {
   readonly device?: 'auto' | 'cpu' | 'cuda';
   /** Share of the rows that may be broken; by default that of the run's training data. */
   readonly maxSkipRatio?: number;
+  /** Whether embeddings of the images are kept in the run's folder for the next evaluation. Default true. */
+  readonly cache?: boolean;
   /** Told of damaged checkpoints and of broken images that are passed over. */
   readonly warn: (message: string) => void;
 }
@@ -64,6 +73,16 @@ export class RunEvaluation {
       device: options.device ?? config.engine.device,
       warn: options.warn,
     });
+    const embeddings: EmbeddingCache = {
+      directory: runPaths(runDir).features,
+      name: options.split,
+      madeOf: {
+        ...(await modelIdentity(model, config)),
+        ...(await machineIdentity(config)),
+        exif: config.data.exif,
+      },
+      warn: options.warn,
+    };
     const newest = (await listCheckpoints(runPaths(runDir).checkpoints)).at(-1) ?? '';
     return new RunEvaluation(model, {
       split,
@@ -80,6 +99,7 @@ export class RunEvaluation {
         checkpoint: checkpoint !== 'latest' && basename(model.directory) !== basename(newest),
       },
       evalDir: join(runDir, 'eval'),
+      ...(options.cache === false ? {} : { cache: embeddings }),
     });
   }
 

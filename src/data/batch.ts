@@ -7,9 +7,11 @@ import type { EncodedTexts } from './text-encoder.js';
 
 /** B samples, of a data-parallel run those of one rank: images with a caption each. The arrays are the receiver's. */
 export interface Batch {
-  /** B * imageSize * imageSize * 3, N H W C, RGB. */
+  /** B * imageSize * imageSize * 3, N H W C, RGB; empty, and imageSize 0, if the loader hands out features. */
   readonly images: Uint8Array;
   readonly imageSize: number;
+  /** B * features of a sample, if the loader hands out those of a store instead of images; else absent. */
+  readonly features?: Float32Array;
   /** B * contextLength. */
   readonly tokens: Int32Array;
   readonly contextLength: number;
@@ -57,6 +59,7 @@ export function buildBatch({ samples, captions, texts, ...rest }: BatchParts): B
   return {
     images,
     imageSize,
+    ...featuresOf(samples),
     tokens: texts.tokens,
     contextLength,
     keys: samples.map(({ key }) => key),
@@ -71,4 +74,12 @@ export function buildBatch({ samples, captions, texts, ...rest }: BatchParts): B
     epoch,
     indexInEpoch,
   };
+}
+
+function featuresOf(samples: readonly Sample[]): Pick<Batch, 'features'> {
+  const size = samples[0]?.features?.length;
+  if (size === undefined) return {};
+  const features = new Float32Array(samples.length * size);
+  for (const [i, sample] of samples.entries()) features.set(sample.features as Float32Array, i * size);
+  return { features };
 }

@@ -47,6 +47,8 @@ export interface SampleSettings {
   readonly exif: boolean;
   readonly scaledDecode: boolean;
   readonly imageSize: number;
+  /** Of each source, the fingerprint of the store of features that stand for images; empty for images. */
+  readonly features: readonly string[];
   readonly contextLength: number;
   /** SHA-256 of a tokenizer's file; undefined for CLIP's own. */
   readonly tokenizer: string | undefined;
@@ -56,7 +58,8 @@ export interface SampleSettings {
 
 /** The settings as text that is equal if and only if they are. */
 export function loaderFingerprint(settings: SampleSettings): string {
-  const { sources, captions, transform, cropScale, flip, exif, scaledDecode, imageSize, shuffle } = settings;
+  const { sources, captions, transform, cropScale, flip, exif, scaledDecode, imageSize, features, shuffle } =
+    settings;
   const { contextLength, tokenizer, endToken } = settings;
   // What is off by default is not named, so that states from before it was there are continued.
   const random = { cropScale, ...(flip > 0 ? { flip } : {}), ...(scaledDecode ? { scaledDecode } : {}) };
@@ -71,7 +74,7 @@ export function loaderFingerprint(settings: SampleSettings): string {
     source: one(sources.map(({ fingerprint }) => fingerprint)),
     ...(weighted ? { weights: sources.map(({ weight }) => weight) } : {}),
     ...captions.toJSON(),
-    ...images,
+    ...(features.length === 0 ? images : { features: one(features) }),
     contextLength,
     ...(tokenizer === undefined ? {} : { tokenizer, endToken }),
     // Windows do not matter where nothing is shuffled.
@@ -86,6 +89,7 @@ const LABELS: Readonly<Record<string, string>> = {
   captions: 'caption mix',
   sourceCaptions: 'caption mix of sources',
   weights: 'weights of the sources',
+  features: 'store of features',
   shuffle: 'order',
 };
 

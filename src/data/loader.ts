@@ -14,6 +14,7 @@ import {
   checkInteger,
   type DecodeOptions,
   type DecoderFactory,
+  type FeatureOptions,
   type OrderOptions,
   openPipeline,
   type Pipeline,
@@ -24,9 +25,15 @@ import { encodeCaptions } from './text-encoder.js';
 export type { Batch } from './batch.js';
 export type { LoaderState, SavedLoaderState } from './loader-state.js';
 export type { MixStats, MixSummary, SavedMix, Skip } from './mix-stats.js';
-export type { LoaderSource, OrderOptions } from './pipeline.js';
+export type { FeatureOptions, LoaderSource, OrderOptions } from './pipeline.js';
 
-export interface LoaderOptions extends OrderOptions, DecodeOptions {
+export interface LoaderOptions extends OrderOptions, DecodeOptions, LoaderHooks {}
+
+/** Of a loader that hands out the features of a store instead of images, in the order of the images' loader. */
+export interface FeatureLoaderOptions extends OrderOptions, FeatureOptions, LoaderHooks {}
+
+/** How a loader works ahead, and whom it tells. */
+export interface LoaderHooks {
   /** Batches prepared ahead. Default 4. */
   readonly prefetch?: number;
   /** With `resumeFrom`: what the other loader had counted of the epoch, so that its statistics go on, too. */
@@ -63,12 +70,15 @@ export interface Loader extends AsyncIterable<Batch> {
 }
 
 /**
- * Opens a loader.
+ * Opens a loader of images or of features.
  *
  * @throws ConfigError for an invalid option or mix, DataError for data that cannot be used, CheckpointError
  *   if `resumeFrom` belongs to other data, another mix or other settings (the message says which).
  */
-export async function createLoader(options: LoaderOptions, decoderOf?: DecoderFactory): Promise<Loader> {
+export async function createLoader(
+  options: LoaderOptions | FeatureLoaderOptions,
+  decoderOf?: DecoderFactory,
+): Promise<Loader> {
   checkInteger('prefetch', options.prefetch ?? 1, 1);
   return new StreamLoader(options, await openPipeline(options, options, decoderOf));
 }
@@ -129,7 +139,7 @@ interface Prepared {
 }
 
 class StreamLoader implements Loader {
-  readonly #options: LoaderOptions;
+  readonly #options: LoaderOptions | FeatureLoaderOptions;
   readonly #pipeline: Pipeline;
   readonly #recorder: MixRecorder;
   /** By source, as the key of another source is another sample's. */
@@ -142,7 +152,7 @@ class StreamLoader implements Loader {
   /** End the waiting for a batch when the loader is closed, as another rank may never report. */
   readonly #giveUps = new Set<(error: Error) => void>();
 
-  constructor(options: LoaderOptions, pipeline: Pipeline) {
+  constructor(options: LoaderOptions | FeatureLoaderOptions, pipeline: Pipeline) {
     this.#options = options;
     this.#pipeline = pipeline;
     this.#recorder = new MixRecorder(options.mixFrom);
@@ -230,7 +240,8 @@ class StreamLoader implements Loader {
   }
 
   async #finish(assembled: AssembledBatch): Promise<Prepared> {
-    const { imageSize, contextLength } = this.#options;
+    const { contextLength } = this.#options;
+    const imageSize = 'features' in this.#options ? 0 : this.#options.imageSize;
     const { samples, captions, skipped, noCaption, epoch, position, state } = assembled;
     const texts = await encodeCaptions(this.#pipeline.decoder, captions, contextLength);
     const parts = { imageSize, contextLength, samples, captions, texts, skipped, noCaption, epoch };

@@ -5,6 +5,8 @@ import { BatchAssembler, slotsOf } from './batch-assembler.js';
 import { type CaptionOptions, CaptionPlan } from './caption-plan.js';
 import { type OpenOptions, openSource } from './datasets/open.js';
 import { DecodedCache } from './decoded-cache.js';
+import { featuresOfSources } from './features/sample-features.js';
+import type { FeatureStore } from './features/store.js';
 import { type CropScale, TRAIN_SCALE } from './image/crop.js';
 import {
   checkResume,
@@ -108,6 +110,24 @@ export interface DecodeOptions extends TokenizerOptions {
   readonly cache?: DecodedCache;
 }
 
+/** What samples have instead of images. */
+export interface FeatureOptions extends TokenizerOptions {
+  /** A store of the source's features, which stays the caller's to close; of several sources, one of each in order. */
+  readonly features: FeatureStore | readonly FeatureStore[];
+  readonly contextLength: number;
+  /** Threads that tokenize; 0 tokenizes in this thread. Default: 1. */
+  readonly workers?: number;
+}
+
+/** What samples have besides captions: images, features, or, where batches are only planned, nothing. */
+export type Contents = DecodeOptions | FeatureOptions | undefined;
+
+const imagesOf = (contents: Contents): DecodeOptions | undefined =>
+  contents !== undefined && !('features' in contents) ? contents : undefined;
+
+const storesOf = (contents: Contents): readonly FeatureStore[] =>
+  contents !== undefined && 'features' in contents ? [contents.features].flat() : [];
+
 /** Makes the decoder of a loader: worker threads, unless a test has another. */
 export type DecoderFactory = typeof createDecoder;
 
@@ -128,16 +148,16 @@ export function checkInteger(name: string, value: number, min: number): void {
 }
 
 /**
- * Opens the parts of a loader. Without `images` it decodes none and tokenizes nothing.
+ * Opens the parts of a loader. Without contents it decodes no images and tokenizes nothing.
  *
  * @throws ConfigError, DataError, CheckpointError
  */
 export async function openPipeline(
   options: OrderOptions,
-  images: DecodeOptions | undefined,
+  contents: Contents,
   decoderOf: DecoderFactory = createDecoder,
 ): Promise<Pipeline> {
-  checkOptions(options, images);
+  checkOptions(options, contents);
   const given = sourcesOf(options);
   const owned: Source[] = [];
   const { storage, release } = borrowStorage(options.storage);
@@ -145,18 +165,14 @@ export async function openPipeline(
   try {
     const sources: Source[] = [];
     for (const one of given) sources.push(await openOne(one, owned, storage));
-    const tokenizer = images === undefined ? undefined : await tokenizerFile(images);
-    const parts = prepareParts(
-      options,
-      images && { ...images, tokenizerHash: tokenizer?.sha256 },
-      given,
-      sources,
-    );
+    const tokenizer = contents === undefined ? undefined : await tokenizerFile(contents);
+    const parts = prepareParts(options, contents, tokenizer?.sha256, given, sources);
+    const images = imagesOf(contents);
     const cache = images === undefined ? undefined : cacheOf(images, sources);
     decoder =
-      images === undefined || tokenizer === undefined
+      contents === undefined || tokenizer === undefined
         ? NO_DECODER
-        : await startDecoder(images, options.seed, tokenizer, cache, decoderOf);
+        : await startDecoder(contents, options.seed, tokenizer, cache, decoderOf);
     const stream = new SampleStream({ ...parts.stream, decoder, cache });
     const assembler = new BatchAssembler({ ...parts.assembly, stream }, parts.start);
     const close = async (): Promise<void> => {
@@ -180,13 +196,16 @@ const NO_DECODER: Decoder = {
   close: async () => {},
 };
 
-function checkOptions(options: OrderOptions, images: DecodeOptions | undefined): void {
+function checkOptions(options: OrderOptions, contents: Contents): void {
   const { batchSize, seed, epochs, maxSkipRatio = 0.01, ranks, dropLast = true, shuffleBuffer } = options;
   checkInteger('batchSize', batchSize, 1);
+  if (contents !== undefined) {
+    checkInteger('contextLength', contents.contextLength, 2);
+    checkInteger('workers', contents.workers ?? 0, 0);
+  }
+  const images = imagesOf(contents);
   if (images !== undefined) {
     checkInteger('imageSize', images.imageSize, 1);
-    checkInteger('contextLength', images.contextLength, 2);
-    checkInteger('workers', images.workers ?? 0, 0);
     checkInteger('cacheBytes', images.cacheBytes ?? 0, 0);
     const { cropScale = TRAIN_SCALE } = images;
     if (!(cropScale[0] > 0 && cropScale[0] <= cropScale[1] && cropScale[1] <= 1)) {
@@ -271,11 +290,14 @@ function openOptions({ split, format, schema, columns, images, storage }: OpenOp
 /** Everything but what takes threads or memory. */
 function prepareParts(
   options: OrderOptions,
-  images: (DecodeOptions & { readonly tokenizerHash: string | undefined }) | undefined,
+  contents: Contents,
+  tokenizerHash: string | undefined,
   given: readonly LoaderSource[],
   sources: readonly Source[],
 ) {
   const { batchSize, seed, shuffle = true, dropLast = true, maxSkipRatio = 0.01, epochs } = options;
+  const images = imagesOf(contents);
+  const features = featuresOfSources(storesOf(contents), sources, seed);
   const ranks = options.ranks ?? { rank: 0, worldSize: 1, exchange: async (report) => [report] };
   const captions = new CaptionPlan(
     options,
@@ -312,9 +334,10 @@ function prepareParts(
     exif: images?.exif ?? false,
     scaledDecode: images?.scaledDecode ?? false,
     imageSize: images?.imageSize ?? 0,
-    contextLength: images?.contextLength ?? 0,
-    tokenizer: images?.tokenizerHash,
-    endToken: images?.endToken,
+    features: storesOf(contents).map(({ fingerprint }) => fingerprint),
+    contextLength: contents?.contextLength ?? 0,
+    tokenizer: tokenizerHash,
+    endToken: contents?.endToken,
     shuffle,
   });
   const none = {
@@ -342,7 +365,7 @@ function prepareParts(
       start: places[i] as { epoch: number; position: number },
       epochs: weights.length === 0 ? epochs : undefined,
     });
-    return { order, reader };
+    return { order, reader, features: features[i] };
   });
   const { first: firstSlot, end: endSlot } = slotsOf(ranks, batchSize);
   return {
@@ -388,14 +411,24 @@ function cacheOf(
 }
 
 async function startDecoder(
-  images: DecodeOptions,
+  contents: DecodeOptions | FeatureOptions,
   seed: number,
   tokenizer: TokenizerFile,
   cache: DecodedCache | undefined,
   decoderOf: DecoderFactory,
 ): Promise<Decoder> {
-  const { transform, cropScale, flip, exif = false, scaledDecode = false, imageSize, contextLength } = images;
-  const workers = images.workers ?? Math.max(1, availableParallelism() - 1);
+  const images = imagesOf(contents);
+  // Texts take one thread little time.
+  const workers = contents.workers ?? (images === undefined ? 1 : Math.max(1, availableParallelism() - 1));
+  const {
+    transform = 'eval',
+    cropScale,
+    flip,
+    exif = false,
+    scaledDecode = false,
+    imageSize = 0,
+  } = images ?? {};
+  const { contextLength } = contents;
   const augmentation = { cropScale, flip };
   const settings = { transform, augmentation, exif, scaledDecode, imageSize, contextLength, seed };
   return decoderOf(workers, settings, tokenizer, cache);

@@ -20,12 +20,26 @@ export interface Sample extends CaptionSample {
   readonly present: KindBits;
   /** imageSize * imageSize * 3, H W C. */
   readonly pixels: Uint8Array;
+  /** Instead of pixels, where the source has a store of them. */
+  readonly features?: Float32Array;
 }
+
+/**
+ * Looks up the features of samples by their rows in the source: of each the features, or why there are none, which is a
+ * fault or that there is no caption.
+ *
+ * @throws DataError if they are of other samples, or damaged
+ */
+export type SampleFeatures = (
+  samples: readonly { readonly row: number; readonly key: string; readonly epoch: number }[],
+) => Promise<readonly Partial<Pick<Sample, 'features' | 'fault' | 'present'>>[]>;
 
 /** One source of a stream. */
 export interface StreamSource {
   readonly order: WindowOrder;
   readonly reader: RowReader;
+  /** Features of its samples, which are then handed out instead of images. */
+  readonly features?: SampleFeatures | undefined;
 }
 
 export interface SampleStreamOptions {
@@ -68,6 +82,8 @@ export class SampleStream {
   #planned: Generator<Position, void> | undefined;
   #peeked: Position | undefined;
   #closed = false;
+  /** Looking up of features under way. */
+  readonly #lookups = new Set<Promise<unknown>>();
   #cache: DecodedCache | undefined;
 
   constructor({ cache, ...options }: SampleStreamOptions) {
@@ -117,10 +133,11 @@ export class SampleStream {
     return samples;
   }
 
-  /** Begins nothing new and waits until no read is under way, so that the sources may be closed. */
+  /** Begins nothing new and waits until no read is under way, so that sources and stores may be closed. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#options.sources.map(({ reader }) => reader.close()));
+    await Promise.allSettled(this.#lookups);
     this.#cache = undefined; // it is much memory, and the loader may be held for long
   }
 
@@ -191,7 +208,7 @@ export class SampleStream {
       reads.push(this.#read(group));
     }
     for (const [epoch, reads] of byEpoch) {
-      const decoded = Promise.all(reads).then((rows) => this.#decode(new Map(rows.flat()), epoch));
+      const decoded = Promise.all(reads).then((rows) => this.#complete(new Map(rows.flat()), epoch));
       for (const { number, place } of [...groups.values()].flat()) {
         if (place.epoch !== epoch) continue;
         const sample = decoded.then((samples) => samples.get(number) as Sample);
@@ -228,10 +245,23 @@ export class SampleStream {
     return { index: (this.#firstRows[source] as number) + index, image: bytes, sample };
   }
 
-  async #decode(rows: ReadonlyMap<number, LoadedRow>, epoch: number): Promise<Map<number, Sample>> {
+  /** Adds pixels or features to the samples that can be used. */
+  async #complete(rows: ReadonlyMap<number, LoadedRow>, epoch: number): Promise<Map<number, Sample>> {
     const samples = new Map([...rows].map(([number, { sample }]) => [number, sample]));
-    const { images, decoder } = this.#options;
+    const { images, decoder, sources } = this.#options;
     const usable = [...rows].filter(([, { sample }]) => sample.fault === undefined && sample.present !== 0);
+    for (const [source, { features }] of sources.entries()) {
+      if (features === undefined || this.#closed) continue;
+      const own = usable.filter(([, { sample }]) => sample.source === source);
+      if (own.length === 0) continue;
+      const first = this.#firstRows[source] as number;
+      const lookup = features(
+        own.map(([, { index, sample }]) => ({ row: index - first, key: sample.key, epoch })),
+      );
+      this.#lookups.add(lookup);
+      const found = await lookup.finally(() => this.#lookups.delete(lookup));
+      for (const [i, [number, { sample }]] of own.entries()) samples.set(number, { ...sample, ...found[i] });
+    }
     if (!images || usable.length === 0) return samples;
     const chunk = packChunk(
       usable.map(([, row]) => row),

@@ -118,11 +118,11 @@ async function examineCache(problems: Problem[]): Promise<DoctorReport['cache']>
 
 function checkNode(problems: Problem[]): void {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  if ((major === 20 && minor >= 9) || major === 21 || major === 22) return;
+  if ((major === 20 && minor >= 15) || (major === 22 && minor >= 2)) return;
   problems.push({
     severity: 'error',
     what: `Node ${process.versions.node} is not supported.`,
-    cure: 'Use Node 20.9 or later, or 22; tfjs 4.22 does not run on 23 and later.',
+    cure: 'Use Node 20.15 or later, or 22.2 or later; tfjs 4.22 does not run on 23 and later.',
   });
 }
 

@@ -29,9 +29,37 @@ export async function embedImages(
   count: number,
   readPixels: ReadPixels,
 ): Promise<Float32Array> {
-  const { embedDim, imageSize } = model;
+  const { embedDim } = model;
   const out = new Float32Array(count * embedDim);
-  for (let from = 0; from < count; from += IMAGES_AT_ONCE) {
+  for await (const { from, rows } of embedBlocks(model, count, readPixels, 0, count)) {
+    out.set(rows, from * embedDim);
+  }
+  return out;
+}
+
+/** Images [from, to), embedded together. */
+export interface EmbeddedBlock {
+  readonly from: number;
+  readonly to: number;
+  /** (to - from) * D. */
+  readonly rows: Float32Array;
+}
+
+/**
+ * Embeds the images [first, end) of `count` and those around them that are embedded together with them: an image is in
+ * the same block whichever are asked for, so that its embedding is the same to the bit.
+ *
+ * @throws as {@link embedImages}
+ */
+export async function* embedBlocks(
+  model: EmbeddingModel,
+  count: number,
+  readPixels: ReadPixels,
+  first: number,
+  end: number,
+): AsyncGenerator<EmbeddedBlock, void> {
+  const { embedDim, imageSize } = model;
+  for (let from = first - (first % IMAGES_AT_ONCE); from < end; from += IMAGES_AT_ONCE) {
     const to = Math.min(from + IMAGES_AT_ONCE, count);
     const pixels = await readPixels(from, to, imageSize);
     const expected = (to - from) * imageSize * imageSize * 3;
@@ -40,9 +68,8 @@ export async function embedImages(
         `Images ${from} to ${to - 1}: expected ${expected} bytes, found ${pixels.length}.`,
       );
     }
-    out.set(checkRows(await model.encodeImages(pixels, to - from), to - from, embedDim), from * embedDim);
+    yield { from, to, rows: checkRows(await model.encodeImages(pixels, to - from), to - from, embedDim) };
   }
-  return out;
 }
 
 /** Embeds texts, [texts.length, D]. @throws ShapeError if the model returns another number of values. */

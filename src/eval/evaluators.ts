@@ -19,14 +19,16 @@ export interface EvalImages {
   readonly isBroken?: (image: number) => boolean;
   /** The split's broken rows, those that are not among the images included. */
   readonly skips?: { readonly count: number };
+  /** Embeds all images in another way than from their pixels: from what is kept of them. */
+  readonly embed?: (model: EmbeddingModel) => Promise<Float32Array>;
 }
 
 /** Embeddings of the images that could be read, and which these are. */
 async function embedReadable(
   model: EmbeddingModel,
-  { keys, readPixels, isBroken }: EvalImages,
+  { keys, readPixels, isBroken, embed }: EvalImages,
 ): Promise<{ embeddings: Float32Array; readable: number[] }> {
-  const all = await embedImages(model, keys.length, readPixels);
+  const all = await (embed?.(model) ?? embedImages(model, keys.length, readPixels));
   const readable = [...keys.keys()].filter((image) => !isBroken?.(image));
   const rows = { values: all, count: keys.length, dim: model.embedDim };
   return { embeddings: readable.length === keys.length ? all : takeRows(rows, readable).values, readable };

@@ -1,3 +1,4 @@
+export type { EmbeddingCache } from './cached-embeddings.js';
 export type { ReadPixels, Tokenize } from './embed.js';
 export { embedImages, embedTexts } from './embed.js';
 export {

@@ -1,7 +1,8 @@
 /** `capstan eval`, less the loading: a model and a split in, result files and a summary out. */
 import type { EmbeddingModel } from '../models/embedding-model.js';
+import { type EmbeddingCache, embedThroughCache } from './cached-embeddings.js';
 import type { Tokenize } from './embed.js';
-import { runRetrieval, runZeroShot } from './evaluators.js';
+import { type EvalImages, runRetrieval, runZeroShot } from './evaluators.js';
 import {
   type EvalContext,
   type EvalFile,
@@ -26,6 +27,15 @@ export interface EvalRunOptions {
   readonly differs?: { readonly data?: boolean; readonly checkpoint?: boolean };
   /** The run folder's eval/. */
   readonly evalDir: string;
+  /** Where embeddings of images are kept from one evaluation to the next; left out: nowhere. */
+  readonly cache?: EmbeddingCache;
+}
+
+/** The images of the split, embedded through the cache if there is one. */
+function imagesOf({ split, cache }: EvalRunOptions): EvalImages {
+  const images = split.images();
+  if (cache === undefined) return images;
+  return { ...images, embed: (model) => embedThroughCache(model, split, cache) };
 }
 
 /** A score as a line of a table. */
@@ -105,7 +115,7 @@ export async function evalZeroShot(
   const { model, split, tokenize, context } = options;
   const labels = split.classLabels(classes);
   const task = {
-    ...split.images(),
+    ...imagesOf(options),
     labels,
     classNames: classesOf(labels),
     templates: await loadTemplates(templates),
@@ -136,7 +146,7 @@ export async function evalRetrieval(options: EvalRunOptions): Promise<EvalOutcom
   const { model, split, tokenize, context } = options;
   const captions = split.captions();
   const galleries = await runRetrieval(model, {
-    ...split.images(),
+    ...imagesOf(options),
     captions,
     ...(split.has('style') ? { galleries: split.column('style') } : {}),
     tokenize,

@@ -1,4 +1,5 @@
 /** A split held for evaluation: its encoded images, its columns, its captions. */
+import { createHash } from 'node:crypto';
 import { evalTransform } from '../data/image/transforms.js';
 import type { Skip } from '../data/mix-stats.js';
 import { DataError } from '../errors.js';
@@ -39,11 +40,15 @@ export class EvalSplit {
   readonly skips: Skips;
   /** SHA-256 (hex) of the shards that the rows are from, see `Source`. */
   readonly fingerprint: string;
+  /** Of each image, its row among all that were read, the broken ones included. */
+  readonly places: readonly number[];
   readonly #rows: readonly EvalRow[];
   readonly #name: string;
   readonly #exif: boolean;
   readonly #cache = new Map<string, Uint8Array>();
-  readonly #undecodable = new Set<number>();
+  /** By image, what is wrong with it. */
+  readonly #undecodable = new Map<number, string>();
+  readonly #all: readonly EvalRow[];
 
   /**
    * @param name what the rows are, for messages: "split 'test' of data/emoji".
@@ -59,7 +64,9 @@ export class EvalSplit {
     if (rows.length === 0) throw new DataError(`There is no image in ${name}; nothing can be evaluated.`);
     this.skips = new Skips(name, rows.length, policy);
     this.skips.add(rows.flatMap(({ key, fault }) => (fault === undefined ? [] : [{ key, reason: fault }])));
-    this.#rows = rows.filter(({ fault }) => fault === undefined);
+    this.#all = rows;
+    this.places = [...rows.keys()].filter((place) => rows[place]?.fault === undefined);
+    this.#rows = this.places.map((place) => rows[place] as EvalRow);
     if (this.#rows.length === 0)
       throw new DataError(`None of the ${rows.length} rows of ${name} can be read.`);
     this.#name = name;
@@ -69,13 +76,46 @@ export class EvalSplit {
   }
 
   /** The images as evaluations take them. */
-  images(): Required<EvalImages> {
+  images(): Required<Omit<EvalImages, 'embed'>> {
     return {
       keys: this.keys,
       readPixels: this.readPixels.bind(this),
       isBroken: (image) => this.#undecodable.has(image),
       skips: this.skips,
     };
+  }
+
+  /** Rows that were read, the broken ones included. */
+  get numRows(): number {
+    return this.#all.length;
+  }
+
+  /** Keys of all rows that were read. */
+  get rowKeys(): string[] {
+    return this.#all.map(({ key }) => key);
+  }
+
+  /** SHA-256 (hex) of the keys and image files of all rows: equal if and only if they are. */
+  get contentHash(): string {
+    const hash = createHash('sha256');
+    for (const { key, image } of this.#all) hash.update(`${key}\0${image.length}\0`).update(image);
+    return hash.digest('hex');
+  }
+
+  /** What was found to be broken so far, by row among all that were read. */
+  get faults(): Map<number, string> {
+    const known = [...this.#all.entries()].flatMap(([place, { fault }]) =>
+      fault === undefined ? [] : [[place, fault] as const],
+    );
+    const found = [...this.#undecodable].map(([image, why]) => [this.places[image] as number, why] as const);
+    return new Map([...known, ...found]);
+  }
+
+  /** Notes images that were found to be undecodable before. @throws DataError if they are more than may be */
+  noteBroken(images: ReadonlyMap<number, string>): void {
+    const found = [...images].filter(([image]) => !this.#undecodable.has(image));
+    for (const [image, reason] of found) this.#undecodable.set(image, reason);
+    this.skips.add(found.map(([image, reason]) => ({ key: this.keys[image] as string, reason })));
   }
 
   /** A column that every row has. @throws DataError naming the columns there are, or the row that has none. */
@@ -160,7 +200,7 @@ export class EvalSplit {
       return undefined;
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
-      this.#undecodable.add(image);
+      this.#undecodable.set(image, error.message);
       return { key, reason: error.message };
     }
   }

@@ -40,6 +40,8 @@ export interface LoadedClip extends ClipEmbedder {
    * @throws CheckpointError if that is gone or another; AssetError if CLIP's merges cannot be had
    */
   tokenizer(): Promise<Tokenizer>;
+  /** Its file, for what loads it in threads of its own. Throws as {@link tokenizer} does. */
+  tokenizerFile(): Promise<TokenizerFile>;
 }
 
 /** Finds a checkpoint by a run's folder and a choice, or by its own directory. @throws CheckpointError */
@@ -110,7 +112,8 @@ export async function loadClip(path: string, options: LoadClipOptions = {}): Pro
     step: state.step,
     samplesSeen: state.samplesSeen,
     directory,
-    tokenizer: () => tokenizerOf(config, directory),
+    tokenizer: async () => loadTokenizer(await tokenizerFileOf(config, directory)),
+    tokenizerFile: () => tokenizerFileOf(config, directory),
     dispose: () => {
       embedder.dispose();
       for (const variable of variables) variable.dispose();
@@ -118,8 +121,8 @@ export async function loadClip(path: string, options: LoadClipOptions = {}): Pro
   };
 }
 
-async function tokenizerOf({ text }: ClipConfig, directory: string): Promise<Tokenizer> {
-  if (text.tokenizer === undefined) return loadTokenizer(await tokenizerFile());
+async function tokenizerFileOf({ text }: ClipConfig, directory: string): Promise<TokenizerFile> {
+  if (text.tokenizer === undefined) return tokenizerFile();
   const { tokenizer: path } = runPaths(dirname(dirname(resolve(directory))));
   const missing = `${directory} was trained with a tokenizer.json of SHA-256 ${text.tokenizer}`;
   let file: TokenizerFile;
@@ -130,6 +133,6 @@ async function tokenizerOf({ text }: ClipConfig, directory: string): Promise<Tok
       cause,
     });
   }
-  if (file.sha256 === text.tokenizer) return loadTokenizer(file);
+  if (file.sha256 === text.tokenizer) return file;
   throw new CheckpointError(`${missing}, but ${path} has ${file.sha256}. Put the run's own copy back there.`);
 }

@@ -20,6 +20,8 @@ export function runPaths(directory: string) {
     /** A copy of the run's tokenizer.json, if it has one: the model is of no use without. */
     tokenizer: join(directory, 'tokenizer.json'),
     checkpoints: join(directory, 'checkpoints'),
+    /** Embeddings that evaluations keep. */
+    features: join(directory, 'features'),
     lock: join(directory, '.lock'),
   } as const;
 }
@@ -88,13 +90,16 @@ function notWritable(directory: string, error: unknown): CheckpointError {
   );
 }
 
+/** The version of this package. */
+export async function capstanVersion(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
 /** Writes versions.json: what the run's numbers may depend on besides its configuration. */
 export async function writeVersions(paths: RunPaths, engine: EngineInfo, seed: number): Promise<void> {
-  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
   const versions = {
-    capstan: version,
+    capstan: await capstanVersion(),
     commit: await gitCommit(),
     node: process.version,
     tensorflow: engine.tensorflow,

@@ -1,7 +1,8 @@
 /** `capstan eval zero-shot|retrieval`: measures a run's checkpoint. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { EvalOutcome } from '../../eval/index.js';
 import { replaceFile, requireReplaceable } from '../../replace-file.js';
+import { checkpointChoice } from '../checkpoint-choice.js';
 import type { RunEvaluation } from '../evaluate-run.js';
 import { formatTable } from '../format-table.js';
 import { share } from '../numbers.js';
@@ -15,6 +16,7 @@ interface EvalFlags {
   readonly device?: 'auto' | 'cpu' | 'cuda';
   readonly maxSkipRatio?: number;
   readonly json?: string;
+  readonly cache: boolean;
 }
 
 interface ZeroShotFlags extends EvalFlags {
@@ -23,12 +25,6 @@ interface ZeroShotFlags extends EvalFlags {
 }
 
 const NUM_CONFUSIONS_SHOWN = 10;
-
-function checkpointChoice(value: string): EvalFlags['checkpoint'] {
-  if (value === 'latest' || value === 'best') return value;
-  if (/^\d+$/.test(value)) return Number(value);
-  throw new InvalidArgumentError("Expected 'latest', 'best' or a step.");
-}
 
 function withCommonOptions(command: Command): Command {
   return command
@@ -52,7 +48,8 @@ function withCommonOptions(command: Command): Command {
       "largest share of the images that may be broken and left out (default: the run's data.maxSkipRatio)",
       share,
     )
-    .option('--json <file>', 'write the result here too');
+    .option('--json <file>', 'write the result here too')
+    .option('--no-cache', "neither use nor keep embeddings of the images in the run's features folder");
 }
 
 /** Adds `capstan eval` with its two subcommands. */
@@ -82,12 +79,13 @@ async function evaluate(
 ): Promise<void> {
   const { RunEvaluation } = await import('../evaluate-run.js');
   const { writeEvalPage } = await import('../../report/index.js');
-  const { run, checkpoint, data, split, device, maxSkipRatio, json } = flags;
+  const { run, checkpoint, data, split, device, maxSkipRatio, json, cache } = flags;
   // It may take hours: that its result has no place is to be known before.
   if (json !== undefined) await requireReplaceable(json);
   const evaluation = await RunEvaluation.open(run, {
     checkpoint,
     split,
+    cache,
     warn: printError,
     ...(data === undefined ? {} : { data }),
     ...(device === undefined ? {} : { device }),
