@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { ConfigError, DataError } from '../../errors.js';
 import { mapConcurrently } from '../map-concurrently.js';
 import { captionKinds, FAULT, type Row, rowFault, sampleKey, type Value } from '../schema.js';
-import { nearest, type Source } from '../sources/source.js';
+import { type ColumnOrigin, nearest, type ShardInfo, type Source } from '../sources/source.js';
 import type { BoundColumn } from './bind.js';
 import { isTarget, type Target } from './column-map.js';
 import type { ImageRoot } from './image-root.js';
@@ -19,6 +19,8 @@ const IMAGES_AT_ONCE = 16;
 export class SchemaSource implements Source {
   readonly path: string;
   readonly columns: readonly string[];
+  readonly origins: readonly ColumnOrigin[];
+  readonly shards: readonly ShardInfo[] | undefined;
   readonly numRows: number;
   readonly shardRows: readonly number[];
   readonly rowBytes: number | undefined;
@@ -41,6 +43,8 @@ export class SchemaSource implements Source {
       ...withImage,
       ...source.columns.filter((column) => !isTarget(column)),
     ];
+    this.origins = bound.map(({ target, spec, raw }) => ({ column: target, from: spec, raw }));
+    this.shards = source.shards;
     this.numRows = source.numRows;
     this.shardRows = source.shardRows;
     // What lies beside the shards is read image by image.

@@ -206,6 +206,7 @@ async function readFooter(file: StoredFile): Promise<{ offset: number; schema: S
 class ArrowShard implements Shard {
   readonly path: string;
   readonly size: number;
+  readonly numGroups: number;
 
   constructor(
     private readonly file: StoredFile,
@@ -216,6 +217,7 @@ class ArrowShard implements Shard {
   ) {
     this.path = file.path;
     this.size = file.size;
+    this.numGroups = batches.length;
   }
 
   async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
