@@ -125,7 +125,7 @@ async function openShards(
 }
 
 /** Names of splits, one of which in a file's name says that others are elsewhere. */
-const SPLIT_NAMES: ReadonlySet<string> = new Set([...splits, 'valid', 'validation', 'dev', 'eval']);
+export const SPLIT_NAMES: ReadonlySet<string> = new Set([...splits, 'valid', 'validation', 'dev', 'eval']);
 
 /** The rows that have the split in their column `split`. */
 async function selectSplit(source: Source, split: string, files: readonly string[]): Promise<Source> {
