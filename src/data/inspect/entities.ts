@@ -1,16 +1,8 @@
 /** What captions name: the nouns of English, or the content words of any language. */
 import model from 'wink-eng-lite-web-model';
 import winkNLP, { type ItemToken, type WinkMethods } from 'wink-nlp';
+import type { EntityExtractor } from './extractors.js';
 import { wordsOf } from './words.js';
-
-/**
- * How entities are found: `nouns` are nouns and proper names as wink-nlp's English tagger sees them, each by its lemma;
- * `words` are all words but those of {@link STOP_WORDS} and single characters.
- */
-export const entityExtractors = ['nouns', 'words'] as const;
-
-/** How entities are found. */
-export type EntityExtractor = (typeof entityExtractors)[number];
 
 /** English words that name nothing. */
 export const STOP_WORDS: ReadonlySet<string> = new Set(

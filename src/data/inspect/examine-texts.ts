@@ -1,7 +1,8 @@
 /** What is measured of captions one by one, off the main thread. */
 import { textHash } from '../distinct.js';
 import type { ClipTokenizer } from '../text/clip-tokenizer.js';
-import { type EntityExtractor, entitiesOf } from './entities.js';
+import { entitiesOf } from './entities.js';
+import type { EntityExtractor } from './extractors.js';
 import { captionHash, pairHash, wordsOf } from './words.js';
 
 /** Captions to measure. */

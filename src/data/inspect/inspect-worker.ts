@@ -2,9 +2,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { ClipTokenizer } from '../text/clip-tokenizer.js';
 import { serveThread } from '../thread-pool.js';
-import type { EntityExtractor } from './entities.js';
 import { examineImages, type ImageFindings, type ImageJob } from './examine-images.js';
 import { TextExaminer, type TextFindings, type TextJob } from './examine-texts.js';
+import type { EntityExtractor } from './extractors.js';
 
 /** What a thread is started with. */
 export interface InspectWorkerData {

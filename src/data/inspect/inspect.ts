@@ -4,7 +4,7 @@ import { ConfigError } from '../../errors.js';
 import { type OpenOptions, openSource } from '../datasets/open.js';
 import { mapConcurrently } from '../map-concurrently.js';
 import type { Source } from '../sources/source.js';
-import { type EntityExtractor, entityExtractors } from './entities.js';
+import { type EntityExtractor, entityExtractors } from './extractors.js';
 import { describeSource, splitsOfFiles } from './files.js';
 import { type InspectPhase, inspectCaptions } from './inspect-captions.js';
 import { inspectImages } from './inspect-images.js';

@@ -1,6 +1,6 @@
 /** What an inspection finds, as it is written to JSON. Shares are 0 to 1. */
 import { type CaptionKind, captionKinds, type ShardFormat } from '../schema.js';
-import type { EntityExtractor } from './entities.js';
+import type { EntityExtractor } from './extractors.js';
 
 /** The columns of captions: the kinds, and `captions`, the sentences for retrieval. */
 export type TextColumn = CaptionKind | 'captions';

@@ -3,9 +3,9 @@ import { clipMergesPath } from '../../assets/index.js';
 import { builtFile } from '../../built-file.js';
 import { AssetError, DataError } from '../../errors.js';
 import { ThreadPool } from '../thread-pool.js';
-import type { EntityExtractor } from './entities.js';
 import type { ImageFindings, ImageJob } from './examine-images.js';
 import type { TextFindings, TextJob } from './examine-texts.js';
+import type { EntityExtractor } from './extractors.js';
 import type { InspectFindings, InspectJob, InspectWorkerData } from './inspect-worker.js';
 
 /** Measures captions and images in threads. */
