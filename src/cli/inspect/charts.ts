@@ -1,5 +1,5 @@
 /** The charts of an inspection, for page and picture. */
-import type { DataReport } from '../../data/inspect/report.js';
+import type { DataReport, LengthSummary } from '../../data/inspect/report.js';
 import { renderHistograms, renderStackedBars } from '../../report/bars.js';
 import { renderLineChart } from '../../report/charts.js';
 import { captionEntries, kindName, overlapsWithFirst, share } from './words.js';
@@ -64,19 +64,14 @@ export async function vocabularyChart(report: DataReport): Promise<Chart | undef
 /** Sizes and shapes of images. */
 export async function imageCharts({ images }: DataReport): Promise<Chart[]> {
   if (images?.shortSide === undefined || images.aspect === undefined) return [];
-  const [sizes, shapes] = ['Shorter side of images in pixels', 'Width over height of images'];
-  const sizeSeries = [{ name: 'shorter side', ...images.shortSide.histogram }];
-  const shapeSeries = [{ name: 'aspect', ...images.aspect.histogram }];
-  return [
-    { title: sizes, svg: await renderHistograms({ title: sizes, xTitle: 'pixels', series: sizeSeries }) },
-    {
-      title: shapes,
-      svg: await renderHistograms({
-        title: shapes,
-        xTitle: 'width / height',
-        series: shapeSeries,
-        unit: 100,
-      }),
-    },
-  ];
+  const charts: Chart[] = [];
+  const draw = async (title: string, xTitle: string, { least, most, histogram }: LengthSummary, unit = 1) => {
+    // Where all are alike there is nothing to see.
+    if (least === most) return;
+    const series = [{ name: title, ...histogram }];
+    charts.push({ title, svg: await renderHistograms({ title, xTitle, series, unit }) });
+  };
+  await draw('Shorter side of images in pixels', 'pixels', images.shortSide);
+  await draw('Width over height of images', 'width / height', images.aspect, 100);
+  return charts;
 }

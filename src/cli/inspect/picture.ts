@@ -1,6 +1,6 @@
 /** An inspection as one picture: lengths, overlaps and some rows. */
 import sharp from 'sharp';
-import type { DataReport, SampleRow } from '../../data/inspect/report.js';
+import type { DataReport, SampleRow, TextColumn } from '../../data/inspect/report.js';
 import { escapeHtml, lightColours } from '../../report/html.js';
 import { type Chart, lengthChart, overlapChart } from './charts.js';
 import { cut, kindName, looked } from './words.js';
@@ -8,11 +8,13 @@ import { cut, kindName, looked } from './words.js';
 const FONT = "'DejaVu Sans', 'Liberation Sans', Arial, sans-serif";
 const [WIDTH, MARGIN, GAP] = [1240, 32, 20];
 const HEAD = 92;
-const CHART = { width: (WIDTH - 2 * MARGIN - GAP) / 2, height: 330 };
+const CHART = { width: (WIDTH - 2 * MARGIN - GAP) / 2, height: 400 };
 const [COLUMNS, MAX_ROWS] = [6, 3];
-const CELL = { width: (WIDTH - 2 * MARGIN - (COLUMNS - 1) * 12) / COLUMNS, height: 252 };
+const CELL = { width: (WIDTH - 2 * MARGIN - (COLUMNS - 1) * 12) / COLUMNS, height: 268 };
 const PICTURE = 150;
-const [LINE, LINES, LETTERS] = [15, 5, 29];
+const [LINE, LETTERS] = [15, 29];
+/** Kinds of captions of a row, and lines of each. */
+const [KINDS, LINES] = [2, 3];
 /** Pixels drawn for each of the picture's units. */
 const DENSITY = 1.5;
 
@@ -78,9 +80,10 @@ function sampleCell({ key, captions, picture }: SampleRow, x: number, y: number)
     picture === undefined
       ? `<rect x="${x + 10}" y="${y + 10}" width="${CELL.width - 20}" height="${PICTURE}" rx="6" fill="var(--line)"/>`
       : `<image x="${x + 10}" y="${y + 10}" width="${CELL.width - 20}" height="${PICTURE}" xlink:href="${picture}"/>`;
-  const [first] = Object.entries(captions) as [keyof typeof captions, string][];
-  const caption = first === undefined ? 'no caption' : `${kindName(first[0])}: ${first[1]}`;
-  const lines = [cut(key, LETTERS), ...wrapped(caption, LETTERS, LINES - 1)];
+  const texts = (Object.entries(captions) as [TextColumn, string][])
+    .slice(0, KINDS)
+    .flatMap(([kind, caption]) => wrapped(`${kindName(kind)}: ${caption}`, LETTERS, LINES));
+  const lines = [cut(key, LETTERS), ...(texts.length === 0 ? ['no caption'] : texts)];
   return (
     card(x, y, CELL.width, CELL.height) +
     image +

@@ -39,7 +39,7 @@ export function schemaSection({ path, schema, rows, columns, files }: SourceRepo
   ]);
   return section(
     'Schema',
-    table(['', ' '], facts),
+    table(['what', 'found'], facts),
     table(['column', 'made of', 'type', 'null', ''], named, ['null']) +
       small('Types and nulls are those of up to 64 rows, at even distances.'),
   );
@@ -192,7 +192,7 @@ export function imageSection({ images }: DataReport): string {
   });
   return section(
     'Images',
-    table(['', ' '], facts),
+    table(['what', 'found'], facts),
     lengths.length === 0 ? '' : table(['', ...numbers], lengths, numbers),
     images.broken.length === 0 ? '' : `<h3>Broken images</h3>${faultTable(images.broken)}`,
   );
