@@ -15,6 +15,9 @@ export { type OpenOptions, openSource } from './data/datasets/open.js';
 export { type BuildOpenclipartOptions, buildOpenclipart } from './data/datasets/openclipart/build.js';
 export { type BuildScenesOptions, buildScenes } from './data/datasets/scenes/build.js';
 export { evalTransform, trainTransform } from './data/image/transforms.js';
+export type { EntityExtractor } from './data/inspect/extractors.js';
+export { type InspectOptions, inspectData } from './data/inspect/inspect.js';
+export type { DataReport } from './data/inspect/report.js';
 export {
   type Batch,
   createLoader,

@@ -91,7 +91,13 @@ function tiles(report: DataReport): string {
     );
   }
   const faults = report.faults.reduce((sum, group) => sum + group.count, 0);
-  shown.push(tile(count(faults), 'faulty rows', `${count(keys.extra)} with the key of another`));
+  shown.push(
+    tile(
+      count(faults),
+      'faulty rows',
+      `${count(keys.extra)} with the key of another, ${count(report.damagedFiles.length)} damaged files`,
+    ),
+  );
   return `<div class="tiles">\n${shown.join('\n')}\n</div>`;
 }
 

@@ -249,9 +249,14 @@ export function repeatSection(report: DataReport): string {
   );
 }
 
-/** Rows that cannot be used. */
-export function faultSection({ faults }: DataReport): string {
-  return faults.length === 0 ? '' : section('Faulty rows', faultTable(faults));
+/** Files and rows that cannot be used. */
+export function faultSection({ faults, damagedFiles }: DataReport): string {
+  const files = damagedFiles.map(({ path, message }) => [path, message]);
+  return section(
+    'Faults',
+    files.length === 0 ? '' : `<h3>Files that cannot be opened</h3>${table(['file', 'reason'], files)}`,
+    faults.length === 0 ? '' : `<h3>Rows</h3>${faultTable(faults)}`,
+  );
 }
 
 function faultTable(groups: readonly FaultGroup[]): string {

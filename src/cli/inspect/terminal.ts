@@ -30,6 +30,7 @@ const TEXT_WIDTH = 70;
 export function formatReport(report: DataReport): string {
   const parts = [
     ...report.sources.map(formatSource),
+    formatDamage(report),
     formatRows(report),
     formatCaptions(report),
     formatVocabulary(report),
@@ -66,6 +67,14 @@ function formatSource({ path, schema, rows, columns, files }: SourceReport): str
   if (mapped.length === 0 && own.length > 0) lines.push(`  columns   ${own.join(', ')}`);
   if (unused.length > 0) lines.push(`  not used  ${unused.join(', ')}`);
   return lines.join('\n');
+}
+
+function formatDamage({ damagedFiles }: DataReport): string {
+  if (damagedFiles.length === 0) return '';
+  const shown = damagedFiles.slice(0, NUM_SHOWN).map(({ message }) => `  ${message}`);
+  const rest = damagedFiles.length - shown.length;
+  const head = `${counted(damagedFiles.length, 'file')} left out, which cannot be opened:`;
+  return [head, ...shown, ...(rest > 0 ? [`  ${counted(rest, 'other file')}`] : [])].join('\n');
 }
 
 function formatRows(report: DataReport): string {

@@ -25,6 +25,8 @@ export interface OpenOptions extends SchemaOptions {
   readonly split?: string;
   /** Which shards, where several formats are there. Default: the first of `shardFormats` that is there. */
   readonly format?: ShardFormat;
+  /** Told of each of several shards that cannot be opened, which is left out. Without it, that is an error. */
+  readonly onDamage?: (path: string, error: DataError) => void;
 }
 
 /** Shards opened at once: enough to hide what a disk or server takes to answer, with little memory. */
@@ -108,20 +110,33 @@ async function openShards(
     throw new ConfigError(`${path}: there is no split '${split}'; present are ${present}.`);
   }
   const wanted = ofSplit.length > 0 ? ofSplit : ofFormat;
-  const shards = await mapConcurrently(wanted, OPEN_AT_ONCE, async (file) => {
-    const shard = await openLocalShard(file.path, format, cache);
-    if (file.bytes !== undefined && (shard.size !== file.bytes || shard.numRows !== file.rows)) {
-      throw new DataError(
-        `${shard.path}: does not fit the manifest: expected ${file.rows} rows in ${file.bytes} bytes, ` +
-          `found ${shard.numRows} in ${shard.size}. Build or copy the data set again.`,
-      );
+  const opened = await mapConcurrently(wanted, OPEN_AT_ONCE, async (file) => {
+    try {
+      return { path: file.path, shard: await openListed(file, format, cache) };
+    } catch (error) {
+      if (!(error instanceof DataError) || options.onDamage === undefined) throw error;
+      options.onDamage(file.path, error);
+      return undefined;
     }
-    return shard;
   });
-  const names = wanted.map((file) => file.path);
+  const whole = opened.filter((each) => each !== undefined);
+  const names = whole.map((each) => each.path);
+  const shards = whole.map(({ shard }) => shard);
   const raw = new ShardedSource(path, shards, () => cache.clear());
   const source = await applySchema(raw, names, options, openLocalFile);
   return split === undefined || ofSplit.length > 0 ? source : selectSplit(source, split, names);
+}
+
+/** @throws DataError if the shard is damaged or is not as the manifest, if one lists it, says. */
+async function openListed(file: ShardFile, format: ShardFormat, cache: BlockCache): Promise<Shard> {
+  const shard = await openLocalShard(file.path, format, cache);
+  if (file.bytes !== undefined && (shard.size !== file.bytes || shard.numRows !== file.rows)) {
+    throw new DataError(
+      `${shard.path}: does not fit the manifest: expected ${file.rows} rows in ${file.bytes} bytes, ` +
+        `found ${shard.numRows} in ${shard.size}. Build or copy the data set again.`,
+    );
+  }
+  return shard;
 }
 
 /** Names of splits, one of which in a file's name says that others are elsewhere. */

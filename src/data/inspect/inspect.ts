@@ -15,7 +15,7 @@ import { SeveralSources } from './several.js';
 import { InspectThreads } from './threads.js';
 
 /** What to inspect, and how much of it. */
-export interface InspectOptions extends OpenOptions {
+export interface InspectOptions extends Omit<OpenOptions, 'onDamage'> {
   /** Read the captions of so many rows only, at even distances drawn by the seed. Default: all. */
   readonly sample?: number;
   /** Decode so many images, at even distances over the rows that are read. Default 2,000; 0 reads none. */
@@ -39,12 +39,12 @@ const OPEN_AT_ONCE = 4;
 
 /**
  * Reads data sets and reports what they hold, several as one. Rows that cannot be read and images that cannot be decoded are
- * counted with their reasons. Memory does not grow with the number of rows beyond some hundreds of megabytes: over
+ * counted with their reasons, and of several shards those that cannot be opened are left out and named. Memory does not grow with the number of rows beyond some hundreds of megabytes: over
  * 2.5 million different captions, keys or entities, counts of repeats and overlaps are estimated from a sample of the
  * different values (the report says so).
  *
  * @throws ConfigError for an option out of range, or as `openSource` does.
- * @throws DataError if a data set cannot be opened.
+ * @throws DataError if nothing of a data set can be opened.
  */
 export async function inspectData(
   paths: string | readonly string[],
@@ -53,7 +53,11 @@ export async function inspectData(
   const { sample, decode = DEFAULT_DECODE, entities = 'nouns', seed = 0, signal } = options;
   const { workers = availableParallelism() } = options;
   check(options);
-  const sources = await openAll([paths].flat(), options);
+  const damagedFiles: { path: string; message: string }[] = [];
+  const sources = await openAll([paths].flat(), {
+    ...options,
+    onDamage: (path, { message }) => damagedFiles.push({ path, message }),
+  });
   let threads: InspectThreads | undefined;
   try {
     threads = await InspectThreads.start(workers, entities);
@@ -77,6 +81,7 @@ export async function inspectData(
     const bySplit = splits ?? splitsByFiles(sources);
     return {
       sources: described,
+      damagedFiles: damagedFiles.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
       rows: all.numRows,
       rowsRead: places.length,
       seed,
@@ -130,7 +135,7 @@ async function withoutImages(sources: readonly Source[], notes: string[]): Promi
       // What is damaged is counted where images are read.
       if (!(error instanceof ConfigError)) continue;
       found.add(source);
-      notes.push(`Images were not looked at. ${error.message}`);
+      notes.push(`Images were not looked at (option images). ${error.message}`);
     }
   }
   return found;

@@ -217,6 +217,8 @@ export interface SampleRow {
 /** All that was found. */
 export interface DataReport {
   readonly sources: readonly SourceReport[];
+  /** Files that cannot be opened; none of their rows are counted. */
+  readonly damagedFiles: readonly { readonly path: string; readonly message: string }[];
   readonly rows: number;
   /** Rows whose captions were read; fewer than `rows` if a sample was asked for. */
   readonly rowsRead: number;
