@@ -88,7 +88,8 @@ async function headOf(file: Uint8Array): Promise<Omit<ImageFinding, 'hash' | 'by
   if (data.space === 'b-w' || data.space === 'grey16') traits.push('grey');
   if (data.isPalette === true || header.format === 'gif') traits.push('palette');
   if (header.mode === 'cmyk' || data.space === 'cmyk') traits.push('cmyk');
-  if (data.hasAlpha === true) traits.push('alpha');
+  // Of a GIF there is always a channel for its transparent colour, needed or not.
+  if (data.hasAlpha === true && header.format !== 'gif') traits.push('alpha');
   if ((data.pages ?? 1) > 1 && header.format !== 'tiff') traits.push('animated');
   if (data.depth === 'ushort') traits.push('16-bit');
   return {
