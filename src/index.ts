@@ -41,6 +41,9 @@ export {
   writeFeatures,
 } from './data/features/write-features.js';
 export { evalTransform, trainTransform } from './data/image/transforms.js';
+export type { EntityExtractor } from './data/inspect/extractors.js';
+export { type InspectOptions, inspectData } from './data/inspect/inspect.js';
+export type { DataReport } from './data/inspect/report.js';
 export {
   type Batch,
   createLoader,

@@ -1,12 +1,12 @@
 /** Decodes chunks in worker threads, or in this one. */
-import { Worker } from 'node:worker_threads';
 import { builtFile } from '../built-file.js';
 import { DataError } from '../errors.js';
 import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
-import type { DecodeReply, DecodeRequest, DecodeWorkerData } from './decode-worker.js';
+import type { DecodeWorkerData } from './decode-worker.js';
 import type { DecodedCache } from './decoded-cache.js';
 import type { Tokenizer } from './text/token-batch.js';
 import { loadTokenizer, type TokenizerFile } from './text/tokenizer.js';
+import { ThreadPool } from './thread-pool.js';
 
 /** Something that decodes chunks; what comes out does not depend on which. */
 export interface Decoder {
@@ -69,100 +69,39 @@ class InlineDecoder implements Decoder {
   }
 }
 
-/** Chunks that a worker holds at a time: one that it works on and one that waits, so that it never idles. */
-const CHUNKS_PER_WORKER = 2;
-
-interface Job {
-  readonly request: DecodeRequest;
-  readonly resolve: (decoded: DecodedChunk) => void;
-  readonly reject: (error: Error) => void;
-}
-
-interface Slot {
-  readonly worker: Worker;
-  readonly jobs: Map<number, Job>;
-}
-
-/**
- * Worker threads that take chunks from one queue. If a worker stops, every chunk under way and every later
- * one is rejected with the cause: a sample lost silently would change the order of the rest.
- */
+/** Worker threads that take chunks from one queue. If one stops, nothing more is decoded: see {@link ThreadPool}. */
 export class WorkerPool implements Decoder {
-  readonly capacity: number;
-  readonly #slots: Slot[];
-  readonly #queue: Job[] = [];
-  #nextId = 0;
-  #failure: DataError | undefined;
+  readonly #threads: ThreadPool<Chunk, DecodedChunk>;
 
   constructor(numWorkers: number, data: DecodeWorkerData) {
-    this.capacity = numWorkers * CHUNKS_PER_WORKER + 1;
-    this.#slots = Array.from({ length: numWorkers }, () => this.#start(data));
+    this.#threads = new ThreadPool(builtFile(import.meta.url, './decode-worker.js'), numWorkers, data, {
+      transfer: ({ bytes }) => [bytes.buffer],
+      stopped: workerError,
+      closed: closedError,
+    });
+  }
+
+  get capacity(): number {
+    return this.#threads.capacity;
   }
 
   /** Identifiers of the threads that run. */
   get threadIds(): number[] {
-    return this.#slots.map(({ worker }) => worker.threadId);
+    return this.#threads.threadIds;
   }
 
   decode(chunk: Chunk): Promise<DecodedChunk> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) {
-        reject(this.#failure);
-        return;
-      }
-      this.#queue.push({ request: { id: this.#nextId++, chunk }, resolve, reject });
-      this.#dispatch();
-    });
+    return this.#threads.run(chunk);
   }
 
-  async close(): Promise<void> {
-    this.#fail(closedError());
-    await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
-  }
-
-  #start(data: DecodeWorkerData): Slot {
-    const worker = new Worker(builtFile(import.meta.url, './decode-worker.js'), { workerData: data });
-    const slot: Slot = { worker, jobs: new Map() };
-    worker.unref(); // only work under way keeps the process alive
-    worker.on('message', ({ id, decoded }: DecodeReply) => {
-      slot.jobs.get(id)?.resolve(decoded);
-      slot.jobs.delete(id);
-      if (slot.jobs.size === 0) worker.unref();
-      this.#dispatch();
-    });
-    worker.on('error', (cause) => this.#fail(workerError(errorText(cause), cause)));
-    worker.on('messageerror', (cause) => this.#fail(workerError(errorText(cause), cause)));
-    worker.on('exit', (code) => this.#fail(workerError(`it left with exit code ${code}`)));
-    return slot;
-  }
-
-  #dispatch(): void {
-    if (this.#failure !== undefined) return;
-    while (this.#queue.length > 0) {
-      const slot = this.#slots.reduce((least, other) => (other.jobs.size < least.jobs.size ? other : least));
-      if (slot.jobs.size >= CHUNKS_PER_WORKER) return;
-      const job = this.#queue.shift() as Job;
-      slot.jobs.set(job.request.id, job);
-      slot.worker.ref();
-      slot.worker.postMessage(job.request, [job.request.chunk.bytes.buffer]);
-    }
-  }
-
-  #fail(error: DataError): void {
-    this.#failure ??= error;
-    for (const job of this.#queue.splice(0)) job.reject(this.#failure);
-    for (const { jobs } of this.#slots) {
-      for (const job of jobs.values()) job.reject(this.#failure);
-      jobs.clear();
-    }
+  close(): Promise<void> {
+    return this.#threads.close();
   }
 }
 
 const closedError = (): DataError => new DataError('The loader was closed.');
 
-const errorText = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
-
-const workerError = (what: string, cause?: unknown): DataError =>
+const workerError = (what: string, cause: unknown): DataError =>
   new DataError(
     `A decoding worker stopped: ${what}. Resume from the last checkpoint; if it happens again, ` +
       'set data.workers to 0 to see the fault in the main thread, or to fewer if memory ran out.',

@@ -1,9 +1,7 @@
 /**
- * Line charts as SVG text, drawn on the server by vega. Colours are CSS variables of the page, so that
- * one chart serves the light and the dark theme.
+ * Line charts as SVG text.
  */
-import { parse, View } from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
+import { drawSpec, NUM_SERIES_COLOURS } from './draw.js';
 
 /** One line: its name in the legend and its points, ascending in x. */
 export interface Series {
@@ -29,9 +27,6 @@ export interface LineChart {
   /** Draws a faint raw line and a smoothed one over it. */
   readonly smooth?: boolean;
 }
-
-/** How many colours the page defines: --series-0 and on. */
-export const NUM_SERIES_COLOURS = 8;
 
 const MAX_POINTS = 400;
 
@@ -64,34 +59,6 @@ function rowsOf(series: readonly Series[]): object[] {
     downsample(points).map(([x, y]) => ({ x, y, name, group: group ?? name })),
   );
 }
-
-const CONFIG = {
-  background: 'transparent',
-  font: 'inherit',
-  view: { stroke: null },
-  axis: {
-    domainColor: 'var(--line)',
-    gridColor: 'var(--line)',
-    tickColor: 'var(--line)',
-    labelColor: 'var(--muted)',
-    titleColor: 'var(--muted)',
-    titleFontWeight: 'normal',
-    titleFontSize: 12,
-    labelFontSize: 11,
-  },
-  axisX: { grid: false },
-  legend: {
-    labelColor: 'var(--text)',
-    labelFontSize: 12,
-    orient: 'bottom',
-    title: null,
-    labelLimit: 260,
-    symbolStrokeWidth: 2,
-    symbolOpacity: 1,
-    symbolDash: [1, 0],
-    columns: 3,
-  },
-} as const;
 
 /**
  * Draws a chart.
@@ -134,7 +101,6 @@ export async function renderLineChart(chart: LineChart): Promise<string> {
     width: 460,
     height: 200,
     autosize: { type: 'fit-x', contains: 'padding' },
-    config: CONFIG,
     encoding,
     layer: [
       ...(chart.smooth
@@ -143,12 +109,5 @@ export async function renderLineChart(chart: LineChart): Promise<string> {
       ...(dashed.length > 0 ? [line(dashed, { strokeDash: [5, 4], opacity: 0.8 })] : []),
     ],
   };
-  const { spec: program } = compile(spec as unknown as TopLevelSpec);
-  const view = new View(parse(program), { renderer: 'none' });
-  try {
-    const svg = await view.toSVG();
-    return svg.replace('<svg ', `<svg role="img" aria-label="${chart.title.replaceAll('"', '&quot;')}" `);
-  } finally {
-    view.finalize();
-  }
+  return drawSpec(spec, chart.title);
 }

@@ -72,15 +72,53 @@ export async function imageUri(dir: string, name: string): Promise<string> {
   }
 }
 
+/** The colours of the page's CSS variables on light ground. */
+export const lightColours: Readonly<Record<string, string>> = {
+  page: '#f6f7f9',
+  card: '#fff',
+  text: '#1b2330',
+  muted: '#667085',
+  line: '#dfe3ea',
+  accent: '#2f5fd0',
+  good: '#14804a',
+  bad: '#b3402f',
+  'series-0': '#2f5fd0',
+  'series-1': '#d9730d',
+  'series-2': '#178f5b',
+  'series-3': '#b23a93',
+  'series-4': '#6d5bd0',
+  'series-5': '#0f8ea8',
+  'series-6': '#a3761f',
+  'series-7': '#c43d3d',
+};
+
+const darkColours: Readonly<Record<string, string>> = {
+  page: '#12151b',
+  card: '#1b2029',
+  text: '#e6e9ef',
+  muted: '#98a2b3',
+  line: '#313846',
+  accent: '#8ab0ff',
+  good: '#5fd09a',
+  bad: '#ff9d8a',
+  'series-0': '#7ea6ff',
+  'series-1': '#ffab5e',
+  'series-2': '#5fd09a',
+  'series-3': '#f08bd5',
+  'series-4': '#b0a3ff',
+  'series-5': '#5cc9de',
+  'series-6': '#e0b862',
+  'series-7': '#ff8f8f',
+};
+
+const variables = (colours: Readonly<Record<string, string>>): string =>
+  Object.entries(colours)
+    .map(([name, colour]) => `--${name}: ${colour};`)
+    .join(' ');
+
 const STYLE = `
-:root { color-scheme: light dark; --page: #f6f7f9; --card: #fff; --text: #1b2330; --muted: #667085; --line: #dfe3ea;
-  --accent: #2f5fd0; --good: #14804a; --bad: #b3402f;
-  --series-0: #2f5fd0; --series-1: #d9730d; --series-2: #178f5b; --series-3: #b23a93;
-  --series-4: #6d5bd0; --series-5: #0f8ea8; --series-6: #a3761f; --series-7: #c43d3d; }
-@media (prefers-color-scheme: dark) { :root { --page: #12151b; --card: #1b2029; --text: #e6e9ef; --muted: #98a2b3;
-  --line: #313846; --accent: #8ab0ff; --good: #5fd09a; --bad: #ff9d8a;
-  --series-0: #7ea6ff; --series-1: #ffab5e; --series-2: #5fd09a; --series-3: #f08bd5;
-  --series-4: #b0a3ff; --series-5: #5cc9de; --series-6: #e0b862; --series-7: #ff8f8f; } }
+:root { color-scheme: light dark; ${variables(lightColours)} }
+@media (prefers-color-scheme: dark) { :root { ${variables(darkColours)} } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--text); font: 15px/1.5 system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
 main { max-width: 1120px; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
@@ -113,15 +151,24 @@ summary { cursor: pointer; } details[open] > summary { margin-bottom: .7rem; }
 .run { margin-top: 2.5rem; } .run > summary { font-size: 1.2rem; font-weight: 600; }
 footer { margin-top: 3rem; color: var(--muted); font-size: .85rem; }`;
 
-/** The whole page around its body. It refers to no other file. */
-export function page(title: string, body: string): string {
+/** A figure to see first. */
+export function tile(value: string, name: string, note: string): string {
+  return `<div class="tile"><small>${escapeHtml(name)}</small><b>${escapeHtml(value)}</b><small>${escapeHtml(note)}</small></div>`;
+}
+
+/**
+ * The whole page around its body. It refers to no other file.
+ *
+ * @param style rules beyond those of every page
+ */
+export function page(title: string, body: string, style = ''): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>
-<style>${STYLE}
+<style>${STYLE}${style}
 </style>
 </head>
 <body>

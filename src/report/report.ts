@@ -5,7 +5,7 @@ import { ConfigError } from '../errors.js';
 import { replaceFile } from '../replace-file.js';
 import { median } from '../statistics.js';
 import { examplesSection } from './examples.js';
-import { escapeHtml, page, percent, table, timesChance } from './html.js';
+import { escapeHtml, page, percent, table, tile, timesChance } from './html.js';
 import { describeResult, ownResults, type RunFiles, readRun } from './run-files.js';
 import {
   configSection,
@@ -28,10 +28,6 @@ export interface ReportOptions {
   readonly title?: string;
   readonly intro?: string;
   readonly tables?: readonly ReportTable[];
-}
-
-function tile(value: string, name: string, note: string): string {
-  return `<div class="tile"><small>${escapeHtml(name)}</small><b>${escapeHtml(value)}</b><small>${escapeHtml(note)}</small></div>`;
 }
 
 /** The figures to see first. */

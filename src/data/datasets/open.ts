@@ -27,6 +27,8 @@ export interface OpenOptions extends SchemaOptions {
    * one. Of options, or if there are none, one is made that is closed with the source.
    */
   readonly storage?: Storage | StorageOptions;
+  /** Told of each of several shards that cannot be opened, which is left out. Without it, that is an error. */
+  readonly onDamage?: (path: string, error: DataError) => void;
 }
 
 /**
@@ -55,12 +57,22 @@ export async function openSource(path: string, options: OpenOptions = {}): Promi
     const { files, kind } = await locateShards(path, storage);
     const { wanted, isOfSplit } = chooseShards(displayPath(path), files, kind, options);
     const cache = new BlockCache(CACHE_BYTES);
-    const opened = await mapConcurrently(wanted, OPEN_AT_ONCE, (file) => openOne(file, cache, storage));
+    const { onDamage } = wanted.length > 1 ? options : {};
+    const found = await mapConcurrently(wanted, OPEN_AT_ONCE, async (file) => {
+      try {
+        return { path: file.path, ...(await openOne(file, cache, storage)) };
+      } catch (error) {
+        if (!(error instanceof DataError) || onDamage === undefined) throw error;
+        onDamage(displayPath(file.path), error);
+        return undefined;
+      }
+    });
+    const opened = found.filter((each) => each !== undefined);
     const raw = new ShardedSource(displayPath(path), opened, async () => {
       cache.clear();
       await release();
     });
-    const names = wanted.map((file) => file.path);
+    const names = opened.map((file) => file.path);
     const source = await applySchema(raw, names, options, (location) => storage.openFile(location));
     if (options.split === undefined) return source;
     // The column, if there is one, knows better than the name of a file that may hold all splits.
@@ -117,7 +129,7 @@ async function openOne(
 }
 
 /** Names of splits, one of which in a file's name says that others are elsewhere. */
-const SPLIT_NAMES: ReadonlySet<string> = new Set([...splits, 'valid', 'validation', 'dev', 'eval']);
+export const SPLIT_NAMES: ReadonlySet<string> = new Set([...splits, 'valid', 'validation', 'dev', 'eval']);
 
 /** The rows that have the split in their column `split`. */
 async function selectSplit(source: Source, split: string, files: readonly string[]): Promise<Source> {

@@ -4,7 +4,7 @@ import { ConfigError, DataError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
 import { mapConcurrently } from '../map-concurrently.js';
 import { captionKinds, FAULT, type Row, rowFault, sampleKey, type Value } from '../schema.js';
-import type { Source, SourceContent } from '../sources/source.js';
+import type { ColumnOrigin, ShardInfo, Source, SourceContent } from '../sources/source.js';
 import { isOutage } from '../storage/retry.js';
 import type { BoundColumn } from './bind.js';
 import { isTarget, type Target } from './column-map.js';
@@ -21,6 +21,8 @@ const IMAGES_AT_ONCE = 16;
 export class SchemaSource implements Source {
   readonly path: string;
   readonly columns: readonly string[];
+  readonly origins: readonly ColumnOrigin[];
+  readonly shards: readonly ShardInfo[] | undefined;
   readonly numRows: number;
   readonly shardRows: readonly number[];
   readonly rowBytes: number | undefined;
@@ -44,6 +46,8 @@ export class SchemaSource implements Source {
       ...withImage,
       ...source.columns.filter((column) => !isTarget(column)),
     ];
+    this.origins = bound.map(({ target, spec, raw }) => ({ column: target, from: spec, raw }));
+    this.shards = source.shards;
     this.numRows = source.numRows;
     this.shardRows = source.shardRows;
     this.content = source.content;

@@ -216,6 +216,7 @@ async function readFooter(
 class ArrowShard implements Shard {
   readonly path: string;
   readonly size: number;
+  readonly numGroups: number;
 
   constructor(
     private readonly file: StoredFile,
@@ -226,6 +227,7 @@ class ArrowShard implements Shard {
   ) {
     this.path = file.path;
     this.size = file.size;
+    this.numGroups = batches.length;
   }
 
   async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {

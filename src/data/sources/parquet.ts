@@ -41,6 +41,7 @@ class ParquetShard implements Shard {
   readonly size: number;
   readonly columns: readonly string[];
   readonly numRows: number;
+  readonly numGroups: number;
   readonly #indexes = new Map<Chunk, PageIndex>();
 
   constructor(
@@ -52,6 +53,7 @@ class ParquetShard implements Shard {
     this.size = file.size;
     this.columns = footer.columns.map(({ name }) => name);
     this.numRows = footer.numRows;
+    this.numGroups = footer.groups.length;
   }
 
   async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {

@@ -20,6 +20,25 @@ export interface SourceContent {
   readonly tags: string;
 }
 
+/** A file of a data set as it is stored. */
+export interface ShardInfo {
+  readonly path: string;
+  /** As it is stored, packed or not. */
+  readonly bytes: number;
+  readonly rows: number;
+  /** Row groups or record batches; undefined where the format has none. */
+  readonly groups?: number | undefined;
+}
+
+/** One of capstan's columns and the source's own that it is made of. */
+export interface ColumnOrigin {
+  readonly column: string;
+  /** As the schema names it: a column, a path into one, or several. */
+  readonly from: string | readonly string[];
+  /** The source's own columns. */
+  readonly raw: readonly string[];
+}
+
 /** Rows addressed 0 to `numRows - 1` over one or several shards. Safe to call concurrently. */
 export interface Source {
   /** What was opened: a data set's directory or a file. */
@@ -28,6 +47,10 @@ export interface Source {
   readonly columns: readonly string[];
   /** Name of the schema by which the shards' own columns are read; undefined if they are read as they are. */
   readonly schema?: string | undefined;
+  /** What the schema makes of the source's own columns; undefined if they are read as they are. */
+  readonly origins?: readonly ColumnOrigin[] | undefined;
+  /** The files, in order; undefined if the rows are of none. */
+  readonly shards?: readonly ShardInfo[] | undefined;
   readonly numRows: number;
   /** Rows of each shard, in order; they add up to `numRows`. An epoch shuffles shards, then rows within a window. */
   readonly shardRows: readonly number[];
@@ -58,6 +81,8 @@ export interface Shard {
   readonly size: number;
   readonly columns: readonly string[];
   readonly numRows: number;
+  /** Row groups or record batches, where the format has them. */
+  readonly numGroups?: number;
   readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]>;
   readColumn(column: string): Promise<Value[]>;
 }
@@ -73,6 +98,7 @@ export class ShardedSource implements Source {
   readonly path: string;
   readonly columns: readonly string[];
   readonly numRows: number;
+  readonly shards: readonly ShardInfo[];
   readonly shardRows: readonly number[];
   readonly rowBytes: number;
   readonly fingerprint: string;
@@ -94,6 +120,12 @@ export class ShardedSource implements Source {
     }
     this.numRows = starts.at(-1) as number;
     this.shardRows = shards.map(({ numRows }) => numRows);
+    this.shards = shards.map(({ path, size, numRows, numGroups }) => ({
+      path,
+      bytes: size,
+      rows: numRows,
+      groups: numGroups,
+    }));
     if (first === undefined || this.numRows === 0) {
       throw new DataError(
         `${path}: the data set has no rows; expected at least one. Build or choose another.`,
@@ -195,6 +227,8 @@ function countByShard(rows: readonly number[], shardRows: readonly number[]): nu
 export class RowSubset implements Source {
   readonly path: string;
   readonly schema: string | undefined;
+  readonly origins: readonly ColumnOrigin[] | undefined;
+  readonly shards: readonly ShardInfo[] | undefined;
   readonly columns: readonly string[];
   readonly numRows: number;
   readonly shardRows: readonly number[];
@@ -210,6 +244,8 @@ export class RowSubset implements Source {
   ) {
     this.path = source.path;
     this.schema = source.schema;
+    this.origins = source.origins;
+    this.shards = source.shards;
     this.columns = source.columns;
     this.numRows = rows.length;
     this.shardRows = countByShard(rows, source.shardRows);

@@ -7,13 +7,13 @@ import type { Manifest } from '../../../../src/data/datasets/manifest.js';
 import { openSource } from '../../../../src/data/datasets/open.js';
 import { clipAltOf, clipAltShares, writtenTexts } from '../../../../src/data/datasets/openclipart/alt.js';
 import { buildOpenclipart } from '../../../../src/data/datasets/openclipart/build.js';
-import { clusterDuplicates, fingerprintOf } from '../../../../src/data/datasets/openclipart/duplicates.js';
 import { listClips } from '../../../../src/data/datasets/openclipart/files.js';
 import { decodeXml, readMetadata } from '../../../../src/data/datasets/openclipart/metadata.js';
 import { kindOf, nounOf } from '../../../../src/data/datasets/openclipart/nouns.js';
 import { renderClip } from '../../../../src/data/datasets/openclipart/render.js';
 import { RenderPool } from '../../../../src/data/datasets/openclipart/render-pool.js';
 import { parseSvg, viewSvg } from '../../../../src/data/datasets/openclipart/svg.js';
+import { clusterDuplicates, fingerprintOf } from '../../../../src/data/image/duplicates.js';
 import type { Row } from '../../../../src/data/schema.js';
 import { ConfigError, DataError } from '../../../../src/errors.js';
 
