@@ -68,6 +68,7 @@ export class HostQueue {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     this.#ready.clear();
+    for (const host of this.#hosts.values()) host.waiting.length = 0;
     this.#hosts.clear();
     this.#numWaiting = 0;
   }

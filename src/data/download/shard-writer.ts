@@ -1,7 +1,7 @@
 /** Writes a shard whose rows are done, in the list's order. */
 import { rm } from 'node:fs/promises';
 import { type Column, type ColumnType, captionKinds, type Row } from '../schema.js';
-import { fitValue, inferColumns, toJson, widenColumns } from '../sources/infer-columns.js';
+import { ColumnGuess, fitValue, toJson } from '../sources/infer-columns.js';
 import { openTarWriter } from '../sources/tar-writer.js';
 import { openArrowWriter, openParquetWriter, type ShardWriter } from '../sources/writers.js';
 import type { DownloadFolder } from './folder.js';
@@ -21,7 +21,7 @@ const KNOWN_TYPES: Readonly<Record<string, ColumnType>> = {
   url: 'string',
   label: 'string',
   split: 'string',
-  captions: 'list<string>',
+  captions: { list: 'string' },
 };
 
 /** Rows that a reader reads at once. */
@@ -42,7 +42,7 @@ interface ListColumn extends Column {
  * fit has wider ones, so that what a shard holds never hangs on when it was made.
  */
 export class ShardRowsWriter {
-  readonly #sampled: readonly Column[];
+  readonly #sampled: ColumnGuess;
   readonly #names: ReadonlyMap<string, string>;
 
   /** @param names the list's columns that are written */
@@ -51,7 +51,7 @@ export class ShardRowsWriter {
     private readonly names: readonly string[],
     sample: readonly Row[],
   ) {
-    this.#sampled = inferColumns(names, sample, KNOWN_TYPES);
+    this.#sampled = ColumnGuess.of(names, sample, KNOWN_TYPES);
     const isTar = folder.plan.to === 'webdataset';
     // Measured values have their names for themselves: what a list says of an image may be of another version of it.
     const taken = [...MEASURED, ...(isTar ? [{ name: 'key' }, ...STATUS] : [{ name: 'image' }])];
@@ -70,19 +70,9 @@ export class ShardRowsWriter {
   }
 
   #columnsOf({ rows }: ShardWork): ListColumn[] {
-    const found = inferColumns(
-      this.names,
-      rows.filter(({ failure }) => failure?.reason !== 'bad-row').map(({ row }) => row),
-      KNOWN_TYPES,
-    );
-    // A column without a value in all of the shard says nothing of its type.
-    const isEmpty = this.names.map((name) => rows.every(({ row }) => (row[name] ?? null) === null));
-    const both = widenColumns(this.#sampled, found);
-    return both.map((column, i) => ({
-      name: this.#names.get(column.name) as string,
-      type: isEmpty[i] ? (this.#sampled[i] as Column).type : column.type,
-      listed: column.name,
-    }));
+    const sound = rows.filter(({ failure }) => failure?.reason !== 'bad-row').map(({ row }) => row);
+    const { columns } = this.#sampled.with(ColumnGuess.of(this.names, sound, KNOWN_TYPES));
+    return columns.map(({ name, type }) => ({ name: this.#names.get(name) as string, type, listed: name }));
   }
 
   async #writeRows(work: ShardWork, columns: readonly ListColumn[]): Promise<void> {

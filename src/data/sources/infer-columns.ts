@@ -4,29 +4,52 @@ import type { Column, ColumnType, Row, Value } from '../schema.js';
 /** An object of more names than this is a map rather than a struct, and becomes JSON text. */
 const MAX_FIELDS = 64;
 
-/** The type of a column in which no row has a value. */
+/** The type of a column, a list's items or a field of which no row has a value. */
 const UNKNOWN: ColumnType = 'string';
 
+/** A type of which parts may be unknown yet. */
+type Guess =
+  | undefined
+  | Exclude<ColumnType, object>
+  | { readonly list: Guess }
+  | { readonly struct: readonly { readonly name: string; readonly type: Guess }[] };
+
 /**
- * Types by the values of some rows: whole numbers are int64, others float64, objects structs of all their names; a
- * column that holds both a thing and lists of it is of lists; what goes together in no other way is text.
- *
- * @param known types that are set, of columns that need no look
+ * What the values of some rows tell of their columns' types: whole numbers are int64, others float64, objects structs of
+ * all their names; a column that holds both a thing and lists of it is of lists; what goes together in no other way is
+ * text.
  */
-export function inferColumns(
-  names: readonly string[],
-  rows: readonly Row[],
-  known: Readonly<Record<string, ColumnType>> = {},
-): Column[] {
-  return names.map((name) => ({
-    name,
-    type: known[name] ?? typeOfAll(rows.map((row) => row[name])) ?? UNKNOWN,
-  }));
+export class ColumnGuess {
+  private constructor(private readonly guesses: ReadonlyMap<string, Guess>) {}
+
+  /** @param known types that are set, of columns that need no look */
+  static of(
+    names: readonly string[],
+    rows: readonly Row[],
+    known: Readonly<Record<string, ColumnType>> = {},
+  ): ColumnGuess {
+    return new ColumnGuess(
+      new Map(names.map((name) => [name, known[name] ?? guessAll(rows.map((row) => row[name]))])),
+    );
+  }
+
+  /** The narrowest types that take the rows of both, which have the same columns. */
+  with(other: ColumnGuess): ColumnGuess {
+    return new ColumnGuess(
+      new Map([...this.guesses].map(([name, guess]) => [name, widen(guess, other.guesses.get(name))])),
+    );
+  }
+
+  get columns(): Column[] {
+    return [...this.guesses].map(([name, guess]) => ({ name, type: settled(guess) }));
+  }
 }
 
-/** The columns of `one` with types that take the values of `other`, too, which has the same columns. */
-export function widenColumns(one: readonly Column[], other: readonly Column[]): Column[] {
-  return one.map(({ name, type }, i) => ({ name, type: widen(type, (other[i] as Column).type) }));
+function settled(guess: Guess): ColumnType {
+  if (guess === undefined) return UNKNOWN;
+  if (typeof guess !== 'object') return guess;
+  if ('list' in guess) return { list: settled(guess.list) };
+  return { struct: guess.struct.map(({ name, type }) => ({ name, type: settled(type) })) };
 }
 
 /** A value of whatever its column was inferred from, as the column holds it. */
@@ -51,48 +74,40 @@ export function toJson(value: Value): string {
   });
 }
 
-function typeOfAll(values: readonly (Value | undefined)[]): ColumnType | undefined {
-  let type: ColumnType | undefined;
-  for (const value of values) {
-    const found = typeOf(value);
-    if (found !== undefined) type = type === undefined ? found : widen(type, found);
-  }
-  return type;
+function guessAll(values: readonly (Value | undefined)[]): Guess {
+  let guess: Guess;
+  for (const value of values) guess = widen(guess, guessOf(value));
+  return guess;
 }
 
-/** Undefined for a null. */
-function typeOf(value: Value | undefined): ColumnType | undefined {
+function guessOf(value: Value | undefined): Guess {
   if (value === null || value === undefined) return undefined;
   if (typeof value === 'string') return 'string';
   if (typeof value === 'boolean') return 'bool';
   if (typeof value === 'bigint') return BigInt.asIntN(64, value) === value ? 'int64' : 'string';
   if (typeof value === 'number') return Number.isSafeInteger(value) ? 'int64' : 'float64';
   if (value instanceof Uint8Array) return 'binary';
-  if (Array.isArray(value)) return { list: typeOfAll(value) ?? UNKNOWN };
+  if (Array.isArray(value)) return { list: guessAll(value) };
   const fields = Object.entries(value);
   if (fields.length === 0 || fields.length > MAX_FIELDS) return 'string';
-  return { struct: fields.map(([name, item]) => ({ name, type: typeOf(item) ?? UNKNOWN })) };
+  return { struct: fields.map(([name, item]) => ({ name, type: guessOf(item) })) };
 }
 
 /** The narrowest type that takes the values of both. */
-function widen(one: ColumnType, other: ColumnType): ColumnType {
-  if (one === other) return one;
-  const numbers = [one, other];
-  if (numbers.every((type) => type === 'int64' || type === 'float64')) return 'float64';
-  const [a, b] = [itemOf(one), itemOf(other)];
-  if (a !== undefined || b !== undefined) return { list: widen(a ?? one, b ?? other) };
-  if (typeof one !== 'object' || typeof other !== 'object' || 'list' in one || 'list' in other)
-    return 'string';
+function widen(one: Guess, other: Guess): Guess {
+  if (one === other || other === undefined) return one;
+  if (one === undefined) return other;
+  const isNumber = (guess: Guess): boolean => guess === 'int64' || guess === 'float64';
+  if (isNumber(one) && isNumber(other)) return 'float64';
+  if (isList(one) || isList(other)) return { list: widen(itemOf(one), itemOf(other)) };
+  if (typeof one !== 'object' || typeof other !== 'object') return 'string';
   const fields = new Map(one.struct.map(({ name, type }) => [name, type]));
-  for (const { name, type } of other.struct) {
-    const known = fields.get(name);
-    fields.set(name, known === undefined ? type : widen(known, type));
-  }
+  for (const { name, type } of other.struct) fields.set(name, widen(fields.get(name), type));
   if (fields.size > MAX_FIELDS) return 'string';
   return { struct: [...fields].map(([name, type]) => ({ name, type })) };
 }
 
-function itemOf(type: ColumnType): ColumnType | undefined {
-  if (type === 'list<string>') return 'string';
-  return typeof type === 'object' && 'list' in type ? type.list : undefined;
-}
+const isList = (guess: Guess): guess is { readonly list: Guess } =>
+  typeof guess === 'object' && 'list' in guess;
+
+const itemOf = (guess: Guess): Guess => (isList(guess) ? guess.list : guess);
