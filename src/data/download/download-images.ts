@@ -57,6 +57,10 @@ class Download {
   readonly #open = new Set<ShardWork>();
   /** Digests of images that are stored, if these are told apart. */
   readonly #images = new DigestSet();
+  /** The shards that are done, one after the other. */
+  #written: Promise<void> = Promise.resolve();
+  /** Images of earlier runs. */
+  #imagesBefore = 0;
   #wake: (() => void) | undefined;
 
   constructor(
@@ -94,6 +98,8 @@ class Download {
       signal?.removeEventListener('abort', abort);
       this.#stop.abort(new Error('the download is over'));
       this.#rows.close();
+      // A shard that is being written is finished, or fails by itself.
+      await this.#written.catch(() => undefined);
       for (const { spool } of this.#open) await spool.remove().catch(() => undefined);
     }
     const { bytes, images: imagesNow } = this.#progress;
@@ -112,13 +118,10 @@ class Download {
     );
   }
 
-  #imagesBefore = 0;
-
   async #makeShards(): Promise<void> {
     const { result, folder } = this;
     if (result.dedupe === 'bytes') await this.#loadDigests();
     const writer = new ShardRowsWriter(folder, this.#reader.columns, await this.#reader.sample());
-    let written: Promise<void> = Promise.resolve();
     for (let index = 0; index < this.#numShards; index++) {
       this.#stop.signal.throwIfAborted();
       const start = index * result.shardRows;
@@ -133,13 +136,13 @@ class Download {
       await this.#room();
       const work = await this.#begin(index, start, end, stats);
       // In turn, so that of equal images the first in the list stays.
-      written = written.then(async () => {
+      this.#written = this.#written.then(async () => {
         await Promise.race([work.done, this.#stopped]);
         await this.#finish(work, writer, stats);
       });
-      written.catch((error: unknown) => this.#stop.abort(error));
+      this.#written.catch((error: unknown) => this.#stop.abort(error));
     }
-    await written;
+    await this.#written;
   }
 
   async #loadDigests(): Promise<void> {

@@ -320,6 +320,28 @@ describe('downloadImages', () => {
     },
   );
 
+  it('leaves splits to their column, and names shards for a split that was chosen', async () => {
+    const rows = [];
+    for (let i = 0; i < 6; i++) {
+      server.paths.set(`/${i}.jpg`, await picture(i));
+      rows.push({
+        key: `k${i}`,
+        url: server.url(`/${i}.jpg`),
+        alt: `a${i}`,
+        split: i % 3 === 0 ? 'val' : 'train',
+      });
+    }
+    await writeList(rows);
+    const columns = { key: 'key', url: 'url', alt: 'alt', split: 'split' };
+    await download({}, { columns });
+    expect((await readBack({ split: 'val' })).rows.map(({ key }) => key)).toEqual(['k0', 'k3']);
+    expect((await readBack({ split: 'train' })).rows.map(({ key }) => key)).toEqual(['k1', 'k2', 'k4', 'k5']);
+    out = join(root, 'val');
+    await download({ split: 'val' }, { columns, split: 'val' });
+    expect((await readdir(out)).filter((name) => name.endsWith('.arrow'))).toEqual(['val-00000.arrow']);
+    expect((await readBack({ split: 'val' })).rows.map(({ key }) => key)).toEqual(['k0', 'k3']);
+  });
+
   it('brings images to size', async () => {
     await writeDatacomp(8);
     await download({ size: 16, resizeMode: 'center-crop' });
