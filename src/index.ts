@@ -14,6 +14,16 @@ export { type Classes, emojiClasses } from './data/datasets/emoji-classes.js';
 export { type OpenOptions, openSource } from './data/datasets/open.js';
 export { type BuildOpenclipartOptions, buildOpenclipart } from './data/datasets/openclipart/build.js';
 export { type BuildScenesOptions, buildScenes } from './data/datasets/scenes/build.js';
+export type { Resolve } from './data/download/addresses.js';
+export type { DedupeKind, DownloadFormat, Encoding, ResizeMode } from './data/download/choices.js';
+export { downloadImages } from './data/download/download-images.js';
+export type {
+  DownloadImagesOptions,
+  FetchOptions,
+  ResultOptions,
+} from './data/download/options.js';
+export type { DownloadProgress } from './data/download/progress.js';
+export type { DownloadReport } from './data/download/report.js';
 export {
   type CachedFeatures,
   type CacheFeaturesOptions,

@@ -13,19 +13,21 @@ export interface SignalWatch {
   stop(): void;
 }
 
+const SAVING = 'finishing the step, then saving. Once more to leave at once, without saving.';
+
 /**
  * Aborts on the first signal; a second one ends the process at once.
  *
- * @param doing what is said to be done before the end
+ * @param notice what the first one is answered with
  */
-export function abortOnSignals(doing = 'finishing the step, then saving'): SignalWatch {
+export function abortOnSignals(notice = SAVING): SignalWatch {
   const controller = new AbortController();
   let exitCode: number | undefined;
   const onSignal = (name: NodeJS.Signals): void => {
     const code = SIGNAL_EXIT[name as keyof typeof SIGNAL_EXIT];
     if (exitCode !== undefined) process.exit(code);
     exitCode = code;
-    printError(`\n${name}: ${doing}. Once more to leave at once, without saving.`);
+    printError(`\n${name}: ${notice}`);
     controller.abort(new Error(`ended by ${name}`));
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);

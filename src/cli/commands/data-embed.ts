@@ -72,7 +72,7 @@ async function embed(path: string, flags: EmbedFlags): Promise<void> {
   const { embedData } = await import('../embed-data.js');
   const { EmbedProgress } = await import('../embed-progress.js');
   const { run, checkpoint, out, what, dtype, batch, variants, seed, workers, device, maxSkipRatio } = flags;
-  const signals = abortOnSignals('finishing the batch; whole shards are kept');
+  const signals = abortOnSignals('finishing the batch; whole shards are kept. Once more to leave at once.');
   const progress = new EmbedProgress(process.stderr);
   const started = performance.now();
   try {

@@ -23,6 +23,7 @@ export class SchemaSource implements Source {
   readonly columns: readonly string[];
   readonly origins: readonly ColumnOrigin[];
   readonly shards: readonly ShardInfo[] | undefined;
+  readonly renamed: readonly string[];
   readonly numRows: number;
   readonly shardRows: readonly number[];
   readonly rowBytes: number | undefined;
@@ -48,6 +49,7 @@ export class SchemaSource implements Source {
     ];
     this.origins = bound.map(({ target, spec, raw }) => ({ column: target, from: spec, raw }));
     this.shards = source.shards;
+    this.renamed = renamedColumns(source, bound, images);
     this.numRows = source.numRows;
     this.shardRows = source.shardRows;
     this.content = source.content;
@@ -147,6 +149,20 @@ export class SchemaSource implements Source {
         `${this.columns.join(', ')}.${near === undefined ? '' : ` The nearest is '${near}'.`}`,
     );
   }
+}
+
+/** Columns that are capstan's as they stand, and not by a path into them or as a part of a list. */
+function renamedColumns(
+  { columns }: Source,
+  bound: readonly BoundColumn[],
+  images: ImageRoot | undefined,
+): string[] {
+  const whole = bound.flatMap(({ target, spec }) => {
+    // Where images are files, the column has their paths.
+    if (typeof spec !== 'string' || (target === 'image' && images !== undefined)) return [];
+    return columns.includes(spec) ? [spec] : spec.split('|');
+  });
+  return columns.filter((column) => whole.includes(column) && !isTarget(column));
 }
 
 /** A row with a fault: what it was, with its key. */

@@ -51,6 +51,8 @@ export interface Source {
   readonly origins?: readonly ColumnOrigin[] | undefined;
   /** The files, in order; undefined if the rows are of none. */
   readonly shards?: readonly ShardInfo[] | undefined;
+  /** The shards' own columns that are handed out whole under capstan's names, and so are among `columns` twice. */
+  readonly renamed?: readonly string[] | undefined;
   readonly numRows: number;
   /** Rows of each shard, in order; they add up to `numRows`. An epoch shuffles shards, then rows within a window. */
   readonly shardRows: readonly number[];
@@ -230,6 +232,7 @@ export class RowSubset implements Source {
   readonly origins: readonly ColumnOrigin[] | undefined;
   readonly shards: readonly ShardInfo[] | undefined;
   readonly columns: readonly string[];
+  readonly renamed: readonly string[] | undefined;
   readonly numRows: number;
   readonly shardRows: readonly number[];
   readonly rowBytes: number | undefined;
@@ -247,6 +250,7 @@ export class RowSubset implements Source {
     this.origins = source.origins;
     this.shards = source.shards;
     this.columns = source.columns;
+    this.renamed = source.renamed;
     this.numRows = rows.length;
     this.shardRows = countByShard(rows, source.shardRows);
     this.rowBytes = source.rowBytes;

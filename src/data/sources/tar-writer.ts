@@ -1,0 +1,127 @@
+/**
+ * Writes tar archives as WebDataset reads them: the members of a sample one after the other, named for its key.
+ *
+ * Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; webdataset 1.0.2, writer.py.
+ */
+import { DataError } from '../../errors.js';
+import { PartFile } from './part-file.js';
+import { BLOCK } from './tar.js';
+
+/** A tar archive being written. It appears under its path when it is closed, whole, or not at all. */
+export interface TarWriter {
+  readonly numSamples: number;
+  /**
+   * Adds a sample.
+   *
+   * @param key without a dot, different for each sample of the archive
+   * @param members contents by what follows the key and a dot: `jpg`, `txt`, `json`
+   * @throws DataError for a key that WebDataset would not read as one, or a failing disk.
+   */
+  addSample(key: string, members: Readonly<Record<string, Uint8Array | string>>): Promise<void>;
+  /** Ends the archive, and puts it in its place. @throws DataError for a failing disk. */
+  close(): Promise<void>;
+  /** Gives the archive up and leaves nothing of it. */
+  abort(): Promise<void>;
+}
+
+/** Opens an archive. The same samples give the same bytes: members have no time and no owner. */
+export async function openTarWriter(path: string): Promise<TarWriter> {
+  return new FileTarWriter(path, await PartFile.open(path));
+}
+
+/** Written at once. */
+const BUFFER_BYTES = 1024 * 1024;
+/** Two blocks of zeros end an archive, and whole records of twenty blocks are what tar writes. */
+const RECORD = 20 * BLOCK;
+
+class FileTarWriter implements TarWriter {
+  numSamples = 0;
+  #size = 0;
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+
+  constructor(
+    private readonly path: string,
+    private readonly file: PartFile,
+  ) {}
+
+  async addSample(key: string, members: Readonly<Record<string, Uint8Array | string>>): Promise<void> {
+    if (!/^[^./\0][^.\0]*$/.test(key)) {
+      throw new DataError(
+        `${this.path}: '${key}' cannot be a sample's key; expected text without a dot, a slash before it, or a zero.`,
+      );
+    }
+    for (const [name, content] of Object.entries(members)) {
+      this.#put(tarMember(`${key}.${name}`, Buffer.from(content as Uint8Array)));
+    }
+    this.numSamples++;
+    if (this.#pendingBytes >= BUFFER_BYTES) await this.#flush();
+  }
+
+  async close(): Promise<void> {
+    const end = this.#size + 2 * BLOCK;
+    this.#put([new Uint8Array(Math.ceil(end / RECORD) * RECORD - this.#size)]);
+    await this.#flush();
+    await this.file.commit();
+  }
+
+  abort(): Promise<void> {
+    return this.file.discard();
+  }
+
+  #put(chunks: readonly Uint8Array[]): void {
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    this.#pending.push(...chunks);
+    this.#pendingBytes += bytes;
+    this.#size += bytes;
+  }
+
+  async #flush(): Promise<void> {
+    const pending = Buffer.concat(this.#pending);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    await this.file.append([pending]);
+  }
+}
+
+/** Bytes of a name in a header, and of the folder before it. */
+const NAME_BYTES = 100;
+/** Octal digits of a size in a header end here; a larger one has a pax header. */
+const MAX_OCTAL_SIZE = 8 ** 11 - 1;
+
+/** The bytes of a regular file in an archive: headers, content, and zeros up to a whole block. */
+export function tarMember(name: string, content: Uint8Array): Uint8Array[] {
+  const bytes = Buffer.from(name);
+  const records: string[] = [];
+  if (bytes.length > NAME_BYTES) records.push(paxRecord('path', name));
+  if (content.length > MAX_OCTAL_SIZE) records.push(paxRecord('size', String(content.length)));
+  const own = [header(bytes, content.length, '0'), content, padding(content.length)];
+  if (records.length === 0) return own;
+  const extension = Buffer.from(records.join(''));
+  return [header(Buffer.from('pax'), extension.length, 'x'), extension, padding(extension.length), ...own];
+}
+
+/** `LENGTH NAME=VALUE\n`, where the length counts its own digits. */
+function paxRecord(name: string, value: string): string {
+  const rest = Buffer.byteLength(` ${name}=${value}\n`);
+  let length = rest;
+  while (String(length).length + rest !== length) length = String(length).length + rest;
+  return `${length} ${name}=${value}\n`;
+}
+
+const padding = (size: number): Uint8Array => new Uint8Array(-size & (BLOCK - 1));
+
+function header(name: Uint8Array, size: number, type: string): Uint8Array {
+  const block = Buffer.alloc(BLOCK);
+  block.set(name.subarray(0, NAME_BYTES));
+  block.write('0000644\0', 100, 'latin1');
+  for (const owner of [108, 116]) block.write('0000000\0', owner, 'latin1');
+  block.write(`${Math.min(size, MAX_OCTAL_SIZE).toString(8).padStart(11, '0')}\0`, 124, 'latin1');
+  block.write('00000000000\0', 136, 'latin1');
+  block.write('        ', 148, 'latin1');
+  block.write(type, 156, 'latin1');
+  block.write('ustar\u000000', 257, 'latin1');
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return block;
+}
