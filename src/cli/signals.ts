@@ -13,15 +13,21 @@ export interface SignalWatch {
   stop(): void;
 }
 
-/** Aborts on the first signal; a second one ends the process at once. */
-export function abortOnSignals(): SignalWatch {
+/**
+ * Aborts on the first signal; a second one ends the process at once.
+ *
+ * @param said what is said of the first, behind its name
+ */
+export function abortOnSignals(
+  said = 'finishing the step, then saving. Once more to leave at once, without saving.',
+): SignalWatch {
   const controller = new AbortController();
   let exitCode: number | undefined;
   const onSignal = (name: NodeJS.Signals): void => {
     const code = SIGNAL_EXIT[name as keyof typeof SIGNAL_EXIT];
     if (exitCode !== undefined) process.exit(code);
     exitCode = code;
-    printError(`\n${name}: finishing the step, then saving. Once more to leave at once, without saving.`);
+    printError(`\n${name}: ${said}`);
     controller.abort(new Error(`ended by ${name}`));
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { registerDataBuild } from './data-build.js';
+import { registerDataConvert } from './data-convert.js';
 
 /** Adds `capstan data` and its subcommands. */
 export function registerData(program: Command): void {
-  const data = program.command('data').description('build data sets');
+  const data = program.command('data').description('build, convert and look at data sets');
   registerDataBuild(data);
+  registerDataConvert(data);
 }

@@ -1,6 +1,7 @@
 /** `capstan train CONFIG`: a training run, or with --dry-run what it would be. */
 import type { Command } from 'commander';
 import { print, printError } from '../printer.js';
+import { commandLine } from '../quoted.js';
 import { abortOnSignals } from '../signals.js';
 
 interface TrainFlags {
@@ -62,7 +63,7 @@ export function registerTrain(program: Command): void {
         const again = ['npx', 'capstan', 'train', path, ...flags.set.flatMap((text) => ['--set', text])];
         print(
           `Stopped after step ${result.step}; ${saved}. ` +
-            `Go on with: ${[...again, '--resume', 'auto'].map(quoted).join(' ')}`,
+            `Go on with: ${commandLine([...again, '--resume', 'auto'])}`,
         );
         const exitCode = signals.exitCode();
         if (exitCode !== undefined) process.exitCode = exitCode;
@@ -70,11 +71,6 @@ export function registerTrain(program: Command): void {
         signals.stop();
       }
     });
-}
-
-/** An argument as a shell takes it. */
-function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Gathers a repeatable option. */

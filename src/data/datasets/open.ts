@@ -11,7 +11,7 @@ import { RowSubset, type Shard, ShardedSource, type Source } from '../sources/so
 import { listPatterns } from '../storage/list.js';
 import { hasWildcard } from '../storage/patterns.js';
 import { openLocalFile } from '../storage/stored-file.js';
-import { readManifest } from './manifest.js';
+import { type Reading, readShardList } from './manifest.js';
 import { restoreInterrupted } from './publish.js';
 import { formatOf, isShardName, openShard, shardEndings, splitOf } from './shard-format.js';
 
@@ -43,14 +43,86 @@ const CACHE_BYTES = 256 * 1024 * 1024;
  *   such schema, or columns that it needs are missing.
  * @throws DataError if a shard is damaged, does not fit the manifest, or there are no rows.
  */
-export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
+export function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
+  return openCached(path, options, new BlockCache(CACHE_BYTES));
+}
+
+/**
+ * Opens the data sets at several paths, each split of each by itself. They share one cache, which closing any of them
+ * empties.
+ *
+ * @returns by path, sources and their splits. Where neither the manifest, nor names of files, nor a column tell
+ *   splits, all is `train`.
+ * @throws as {@link openSource}
+ */
+export async function openSplits(
+  paths: readonly string[],
+  options: OpenOptions = {},
+): Promise<readonly { readonly split: string; readonly source: Source }[][]> {
   const cache = new BlockCache(CACHE_BYTES);
+  const opened: { split: string; source: Source }[][] = [];
+  for (const path of paths) {
+    const { split } = options;
+    const names = split === undefined ? await namedSplits(path, options.format) : [split];
+    if (names !== undefined) {
+      const sources: { split: string; source: Source }[] = [];
+      for (const name of names) {
+        sources.push({ split: name, source: await openCached(path, { ...options, split: name }, cache) });
+      }
+      opened.push(sources);
+    } else opened.push(await splitByColumn(await openCached(path, options, cache)));
+  }
+  return opened;
+}
+
+/** The splits that a manifest lists, or for which all files are named; undefined if these do not tell. */
+async function namedSplits(path: string, format: ShardFormat | undefined): Promise<string[] | undefined> {
+  await restoreInterrupted(path);
+  const info = await stat(path).catch(() => undefined);
+  const list = info?.isDirectory() ? await readShardList(path) : undefined;
+  let shards: readonly { readonly format: ShardFormat; readonly split: string }[];
+  if (list !== undefined) shards = list.shards;
+  else if (info?.isDirectory()) shards = (await readdir(path)).filter(isShardName).map(shardOf);
+  else if (info === undefined && (hasWildcard(path) || path.includes('{')))
+    shards = await patternShards(path);
+  else return undefined;
+  const formats = new Set(shards.map((shard) => shard.format));
+  const chosen = format ?? shardFormats.find((each) => formats.has(each));
+  const names = [...new Set(shards.filter((shard) => shard.format === chosen).map(({ split }) => split))];
+  return list !== undefined || (names.length > 0 && names.every((name) => SPLIT_NAMES.has(name)))
+    ? names
+    : undefined;
+}
+
+/** The rows of each value of the column `split`; without one, all as what the file is named for, or as `train`. */
+async function splitByColumn(source: Source): Promise<{ split: string; source: Source }[]> {
+  if (!source.columns.includes('split')) {
+    const name = formatOf(source.path) === undefined ? 'train' : splitOf(source.path);
+    return [{ split: SPLIT_NAMES.has(name) ? name : 'train', source }];
+  }
+  const rows = new Map<string, number[]>();
+  for (const [row, value] of (await source.readColumn('split')).entries()) {
+    if (typeof value !== 'string' || value === '') {
+      throw new DataError(
+        `${source.path}: row ${row} has no split in the column 'split'; expected text. Name a split to take its rows ` +
+          'only, or mend the column.',
+      );
+    }
+    const found = rows.get(value);
+    if (found === undefined) rows.set(value, [row]);
+    else found.push(row);
+  }
+  return [...rows].map(([split, indices]) => ({
+    split,
+    source: new RowSubset(source, indices, `split ${split}`),
+  }));
+}
+
+async function openCached(path: string, options: OpenOptions, cache: BlockCache): Promise<Source> {
   await restoreInterrupted(path);
   const info = await stat(path).catch(() => undefined);
   if (info === undefined && (hasWildcard(path) || path.includes('{'))) {
-    const found = await listPatterns(path, (each) => ({ kind: 'local', path: each }));
-    const paths = found.map((file) => file.path).filter((each) => isShardName(basename(each)));
-    return openShards(path, paths.map(shardOf), false, options, cache);
+    return openShards(path, await patternShards(path), false, options, cache);
   }
   if (info === undefined) {
     throw new ConfigError(
@@ -74,12 +146,33 @@ export async function openSource(path: string, options: OpenOptions = {}): Promi
   return openDirectory(path, options, cache);
 }
 
+async function patternShards(path: string): Promise<ShardFile[]> {
+  const found = await listPatterns(path, (each) => ({ kind: 'local', path: each }));
+  return found
+    .map((file) => file.path)
+    .filter((each) => isShardName(basename(each)))
+    .map(shardOf);
+}
+
 async function openDirectory(path: string, options: OpenOptions, cache: BlockCache): Promise<Source> {
-  const manifest = await readManifest(path);
+  const manifest = await readShardList(path);
   const names = manifest === undefined ? (await readdir(path)).filter(isShardName).sort() : [];
   const files = manifest?.shards.map((shard) => ({ ...shard, path: join(path, shard.name) }));
   const listed = files ?? names.map((name) => shardOf(join(path, name)));
-  return openShards(path, listed, manifest !== undefined, options, cache);
+  return openShards(
+    path,
+    listed,
+    manifest !== undefined,
+    { ...readingOf(path, manifest?.reading, options), ...options },
+    cache,
+  );
+}
+
+/** How the manifest says that columns are read, unless the options say anything of it. */
+function readingOf(path: string, reading: Reading = {}, options: OpenOptions): OpenOptions {
+  const { images, ...columns } = reading;
+  if (options.schema !== undefined || options.columns !== undefined) return {};
+  return { ...columns, ...(images === undefined ? {} : { images: join(path, images) }) };
 }
 
 /** @param isListed whether a manifest lists the files with their splits. */

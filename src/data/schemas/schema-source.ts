@@ -19,6 +19,7 @@ const IMAGES_AT_ONCE = 16;
 export class SchemaSource implements Source {
   readonly path: string;
   readonly columns: readonly string[];
+  readonly renamed: readonly string[];
   readonly numRows: number;
   readonly shardRows: readonly number[];
   readonly rowBytes: number | undefined;
@@ -41,6 +42,7 @@ export class SchemaSource implements Source {
       ...withImage,
       ...source.columns.filter((column) => !isTarget(column)),
     ];
+    this.renamed = renamedColumns(source, bound, images);
     this.numRows = source.numRows;
     this.shardRows = source.shardRows;
     // What lies beside the shards is read image by image.
@@ -138,6 +140,20 @@ export class SchemaSource implements Source {
         `${this.columns.join(', ')}.${near === undefined ? '' : ` The nearest is '${near}'.`}`,
     );
   }
+}
+
+/** Columns that are capstan's as they stand, and not by a path into them or as a part of a list. */
+function renamedColumns(
+  { columns }: Source,
+  bound: readonly BoundColumn[],
+  images: ImageRoot | undefined,
+): string[] {
+  const whole = bound.flatMap(({ target, spec }) => {
+    // Where images are files, the column has their paths.
+    if (typeof spec !== 'string' || (target === 'image' && images !== undefined)) return [];
+    return columns.includes(spec) ? [spec] : spec.split('|');
+  });
+  return columns.filter((column) => whole.includes(column) && !isTarget(column));
 }
 
 /** A row with a fault: what it was, with its key. */

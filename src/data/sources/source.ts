@@ -16,6 +16,8 @@ export interface Source {
   readonly columns: readonly string[];
   /** Name of the schema by which the shards' own columns are read; undefined if they are read as they are. */
   readonly schema?: string | undefined;
+  /** The shards' own columns that are handed out whole under capstan's names, and so are among `columns` twice. */
+  readonly renamed?: readonly string[] | undefined;
   readonly numRows: number;
   /** Rows of each shard, in order; they add up to `numRows`. An epoch shuffles shards, then rows within a window. */
   readonly shardRows: readonly number[];
@@ -163,6 +165,7 @@ export class RowSubset implements Source {
   readonly path: string;
   readonly schema: string | undefined;
   readonly columns: readonly string[];
+  readonly renamed: readonly string[] | undefined;
   readonly numRows: number;
   readonly shardRows: readonly number[];
   readonly rowBytes: number | undefined;
@@ -177,6 +180,7 @@ export class RowSubset implements Source {
     this.path = source.path;
     this.schema = source.schema;
     this.columns = source.columns;
+    this.renamed = source.renamed;
     this.numRows = rows.length;
     this.shardRows = countByShard(rows, source.shardRows);
     this.rowBytes = source.rowBytes;
