@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ConfigError } from '../../errors.js';
 import type { Reading } from '../datasets/manifest.js';
 import type { Column, Row } from '../schema.js';
-import { isTarget } from '../schemas/column-map.js';
+import { isTarget, type Target } from '../schemas/column-map.js';
 import type { ParquetCompression } from '../sources/parquet-encoder.js';
 import { KEY_COLUMN } from '../sources/webdataset.js';
 import { openArrowWriter, openParquetWriter, type ShardWriter } from '../sources/writers.js';
@@ -109,12 +109,14 @@ export function readingOf(to: TargetFormat, { columns }: JournalHead, images: bo
     return has('key') && has('image') ? { schema: 'capstan' } : undefined;
   }
   if (!images && !(to === 'webdataset' && has('key'))) return undefined;
-  const own = Object.fromEntries(names.filter(isTarget).map((name) => [name, name]));
+  const own: Partial<Record<Target, string>> = Object.fromEntries(
+    names.filter(isTarget).map((name) => [name, name]),
+  );
   if (to !== 'webdataset') return { schema: 'custom', columns: own, images: '.' };
-  const { image: _, ...others } = own;
   // Said so that the member is known to be no further column.
-  const text = textColumnOf(names) ?? 'txt';
-  if (text !== 'txt') others[text] = `${text}|txt`;
+  const text = textColumnOf(names);
+  if (text !== undefined && isTarget(text)) own[text] = `${text}|txt`;
+  const { image: _, ...others } = own;
   const key = has('key') ? 'key' : KEY_COLUMN;
   const image = [...IMAGE_MEMBERS, ...(has('image') ? ['image'] : [])].join('|');
   return { schema: 'custom', columns: { ...others, key, ...(images ? { image } : {}) } };

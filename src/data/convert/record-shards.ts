@@ -3,8 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readImageHeader } from '../image/header.js';
 import { captionKinds, type Row, type Value } from '../schema.js';
-import type { Encoder } from '../sources/cells.js';
 import { jsonText } from '../sources/json-text.js';
+import { recordEncoder } from '../sources/record-encoder.js';
 import { MAX_TEXT_RECORD, RecordFault, tooLong } from '../sources/records/record-format.js';
 import { TAR_END, tarMember } from '../sources/tar-encoder.js';
 import { KEY_COLUMN } from '../sources/webdataset.js';
@@ -16,20 +16,6 @@ import type { TargetShard } from './target.js';
 const GROUP_RECORDS = 64;
 /** Image files under way at a time. */
 const FILES_AT_ONCE = 16;
-
-/** Records that are bytes already, behind a head and before an end. */
-function recordEncoder(head: Uint8Array, end: Uint8Array): Encoder {
-  let isBegun = false;
-  const begin = (): Uint8Array[] => {
-    if (isBegun) return [];
-    isBegun = true;
-    return [head];
-  };
-  return {
-    group: (rows) => [Buffer.concat([...begin(), ...rows.map(({ record }) => record as Uint8Array)])],
-    end: () => [Buffer.concat([...begin(), end])],
-  };
-}
 
 const EMPTY = new Uint8Array(0);
 
