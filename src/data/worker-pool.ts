@@ -91,6 +91,7 @@ export class WorkerPool implements Decoder {
   readonly #queue: Job[] = [];
   #nextId = 0;
   #failure: DataError | undefined;
+  #isClosing = false;
 
   constructor(numWorkers: number, data: DecodeWorkerData) {
     this.capacity = numWorkers * CHUNKS_PER_WORKER + 1;
@@ -114,6 +115,7 @@ export class WorkerPool implements Decoder {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     this.#fail(closedError());
     await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
   }
@@ -125,7 +127,8 @@ export class WorkerPool implements Decoder {
     worker.on('message', ({ id, decoded }: DecodeReply) => {
       slot.jobs.get(id)?.resolve(decoded);
       slot.jobs.delete(id);
-      if (slot.jobs.size === 0) worker.unref();
+      // A reply may come while the threads are being ended, which has to keep the process alive until it is done.
+      if (slot.jobs.size === 0 && !this.#isClosing) worker.unref();
       this.#dispatch();
     });
     worker.on('error', (cause) => this.#fail(workerError(errorText(cause), cause)));
