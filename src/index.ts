@@ -52,8 +52,8 @@ export {
   previewMix,
   type SourcePreview,
 } from './data/mix-preview.js';
-export type { Diversity, TokenLengths } from './data/mix-stats.js';
 export type { MixPoint, MixScheduleOptions } from './data/mix-schedule.js';
+export type { Diversity, TokenLengths } from './data/mix-stats.js';
 export type { CaptionLabel, CaptionMix, MissingCaption } from './data/mixing.js';
 export {
   type Exchange,

@@ -84,9 +84,7 @@ async function rowsOf(path: string): Promise<unknown[]> {
     const names = columns.map(({ name }) => name).filter((name) => source.columns.includes(name));
     const rows = await source.readRows([...Array(source.numRows).keys()], names);
     // A column of nothing but nulls may be gone from JSON's point of view, and none is of an image that no row has.
-    return rows.map((row) =>
-      Object.fromEntries(columns.map(({ name }) => [name, plain(row[name] ?? null)])),
-    );
+    return rows.map((row) => Object.fromEntries(columns.map(({ name }) => [name, plain(row[name] ?? null)])));
   } finally {
     await source.close();
   }

@@ -12,7 +12,7 @@ export type { Row, Value } from '../schema.js';
 export interface Source {
   /** What was opened: a data set's directory or a file. */
   readonly path: string;
-  /** Columns that every shard has, in the first shard's order. */
+  /** Columns that every shard has, in the first shard's order; of sparse shards (tar, JSON) those that any has. */
   readonly columns: readonly string[];
   /** Name of the schema by which the shards' own columns are read; undefined if they are read as they are. */
   readonly schema?: string | undefined;
@@ -46,6 +46,8 @@ export interface Shard {
   readonly size: number;
   readonly columns: readonly string[];
   readonly numRows: number;
+  /** A column that it lacks may be asked for, and is null. */
+  readonly sparse?: boolean;
   readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]>;
   readColumn(column: string): Promise<Value[]>;
 }
@@ -81,7 +83,7 @@ export class ShardedSource implements Source {
     }
     this.path = path;
     this.rowBytes = shards.reduce((sum, { size }) => sum + size, 0) / this.numRows;
-    this.columns = first.columns.filter((column) => shards.every((shard) => shard.columns.includes(column)));
+    this.columns = commonColumns(shards);
     this.fingerprint = hash.digest('hex');
     this.#shards = shards;
     this.#starts = starts;
@@ -127,7 +129,9 @@ export class ShardedSource implements Source {
 
   #check(column: string): void {
     if (this.columns.includes(column)) return;
-    const lacking = this.#shards.find((shard) => !shard.columns.includes(column)) as Shard;
+    const lacking =
+      this.#shards.find((shard) => shard.sparse !== true && !shard.columns.includes(column)) ??
+      (this.#shards[0] as Shard);
     const close = nearest(column, lacking.columns);
     const hint = close === undefined ? '' : ` The nearest is '${close}'.`;
     throw new ConfigError(
@@ -146,6 +150,13 @@ export class ShardedSource implements Source {
     }
     return low;
   }
+}
+
+/** A picture's format may be that of few samples: what one tar has and another lacks is still a column. */
+function commonColumns(shards: readonly Shard[]): string[] {
+  const sets = shards.map(({ sparse, columns }) => (sparse === true ? undefined : new Set(columns)));
+  const all = new Set(shards.flatMap(({ columns }) => columns));
+  return [...all].filter((column) => sets.every((set) => set === undefined || set.has(column)));
 }
 
 /** How many of the rows, which rise, lie in each shard. */
