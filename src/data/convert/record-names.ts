@@ -25,16 +25,16 @@ export class RecordNames {
    * The name of a row.
    *
    * @param number of the row, counted in its split
-   * @throws RecordFault if it has no key, or that of another row of the shard
+   * @throws RecordFault if it has no key
    */
   next(row: Row, number: number): string {
     if (!this.hasKeys) return String(number).padStart(NUMBER_DIGITS, '0');
     const key = sampleKey(row);
     if (key === undefined) throw new RecordFault('It has no key.');
-    const name = safeName(key, this.folders);
-    if (this.#taken.has(name)) {
-      throw new RecordFault('Another row of its shard has its key, and they would be one sample.');
-    }
+    const first = safeName(key, this.folders);
+    let name = first;
+    // Keys may begin anew in each shard of a source. Of one name, rows would be one sample.
+    for (let copy = 2; this.#taken.has(name); copy++) name = `${first}~${copy}`;
     this.#taken.add(name);
     return name;
   }
