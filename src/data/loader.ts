@@ -80,8 +80,8 @@ export interface PlannedBatch {
   readonly keys: readonly string[];
   readonly kinds: readonly CaptionLabel[];
   readonly captions: readonly string[];
-  /** Of each caption, the parts that have a budget of tokens each; undefined where none has. */
-  readonly parts: readonly PlannedCaption['parts'][];
+  /** Of each caption, the parts that have a budget of tokens each; absent where none has. */
+  readonly parts?: readonly PlannedCaption['parts'][];
   /** Samples whose kind had no caption, so that another kind's stands in. */
   readonly fallbacks: number;
   /** Number of each sample's source. */
@@ -109,7 +109,9 @@ export async function* planBatches(options: OrderOptions): AsyncGenerator<Planne
         keys: batch.samples.map(({ key }) => key),
         kinds: batch.captions.map(({ kind }) => kind),
         captions: batch.captions.map(({ text }) => text),
-        parts: batch.captions.map(({ parts }) => parts),
+        ...(batch.captions.some(({ parts }) => parts !== undefined)
+          ? { parts: batch.captions.map(({ parts }) => parts) }
+          : {}),
         fallbacks: batch.captions.filter(({ fallback }) => fallback).length,
         sources: batch.samples.map(({ source }) => source),
         skipped: batch.skipped,

@@ -103,7 +103,7 @@ export async function previewMix(options: MixPreviewOptions): Promise<MixPreview
 
 function encode(decoder: Decoder, batch: PlannedBatch, contextLength: number): Promise<EncodedTexts> {
   const captions = batch.captions.map((text, i) => {
-    const parts = batch.parts[i];
+    const parts = batch.parts?.[i];
     return {
       text,
       kind: batch.kinds[i] as CaptionLabel,
