@@ -9,6 +9,14 @@ export { dumpConfig, loadConfig } from './config/load.js';
 export { type TrainConfig, trainConfigSchema } from './config/schema.js';
 // Data
 export type { CaptionOptions, ConcatOptions, Mixing } from './data/caption-plan.js';
+export {
+  type ConvertOptions,
+  type ConvertProgress,
+  type ConvertResult,
+  convertDataset,
+} from './data/convert/convert.js';
+export { type TargetFormat, targetFormats } from './data/convert/formats.js';
+export type { SkippedRow } from './data/convert/journal.js';
 export { type BuildEmojiOptions, buildEmoji } from './data/datasets/emoji/build.js';
 export { type Classes, emojiClasses } from './data/datasets/emoji-classes.js';
 export { type OpenOptions, openSource } from './data/datasets/open.js';
@@ -73,7 +81,22 @@ export {
   type SavedMix,
   type Skip,
 } from './data/loader.js';
+export {
+  benchLoader,
+  type LoaderBench,
+  type LoaderBenchOptions,
+  type LoaderBound,
+  type StageTimes,
+} from './data/loader-bench.js';
+export {
+  type KindPreview,
+  type MixPreview,
+  type MixPreviewOptions,
+  previewMix,
+  type SourcePreview,
+} from './data/mix-preview.js';
 export type { MixPoint, MixScheduleOptions } from './data/mix-schedule.js';
+export type { Diversity, TokenLengths } from './data/mix-stats.js';
 export type { CaptionLabel, CaptionMix, MissingCaption } from './data/mixing.js';
 export {
   type Exchange,
@@ -94,6 +117,7 @@ export {
 } from './data/schema.js';
 export type { SchemaOptions } from './data/schemas/apply.js';
 export type { ColumnMap, Target } from './data/schemas/column-map.js';
+export { type ParquetCompression, parquetCompressions } from './data/sources/parquet-encoder.js';
 export type { Source, SourceContent } from './data/sources/source.js';
 export type { ListedFile } from './data/storage/list.js';
 export type { S3Options, StorageOptions } from './data/storage/options.js';

@@ -10,8 +10,8 @@ import type { Storage } from '../data/storage/storage.js';
 import { type EvalPlan, planEvaluations } from '../eval/in-loop.js';
 import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/clip/index.js';
 import { totalSteps } from '../train/run.js';
-import { openTrainingData, orderOptions, type TrainingData } from '../train/setup.js';
 import { resolveModel } from '../train/tasks/clip-config.js';
+import { openTrainingData, orderOptions, type TrainingData } from '../train/training-data.js';
 
 const count = (value: number): string => value.toLocaleString('en-US');
 

@@ -6,6 +6,7 @@
 import { DataError } from '../errors.js';
 import { type Batch, buildBatch } from './batch.js';
 import type { AssembledBatch, BatchAssembler } from './batch-assembler.js';
+import type { PlannedCaption } from './caption-plan.js';
 import { KeyWatch } from './key-watch.js';
 import type { LoaderState } from './loader-state.js';
 import { MixRecorder, type MixStats, type SavedMix, type Skip } from './mix-stats.js';
@@ -93,6 +94,8 @@ export interface PlannedBatch {
   readonly keys: readonly string[];
   readonly kinds: readonly CaptionLabel[];
   readonly captions: readonly string[];
+  /** Of each caption, the parts that have a budget of tokens each; absent where none has. */
+  readonly parts?: readonly PlannedCaption['parts'][];
   /** Samples whose kind had no caption, so that another kind's stands in. */
   readonly fallbacks: number;
   /** Number of each sample's source. */
@@ -120,6 +123,9 @@ export async function* planBatches(options: OrderOptions): AsyncGenerator<Planne
         keys: batch.samples.map(({ key }) => key),
         kinds: batch.captions.map(({ kind }) => kind),
         captions: batch.captions.map(({ text }) => text),
+        ...(batch.captions.some(({ parts }) => parts !== undefined)
+          ? { parts: batch.captions.map(({ parts }) => parts) }
+          : {}),
         fallbacks: batch.captions.filter(({ fallback }) => fallback).length,
         sources: batch.samples.map(({ source }) => source),
         skipped: batch.skipped,

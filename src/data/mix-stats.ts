@@ -158,7 +158,7 @@ class TokenTally {
 }
 
 /** Counts of some batches. Memory does not grow with samples: lengths are a histogram, distinct values a sketch. */
-class Tally {
+export class MixTally {
   #samples = 0;
   #fallbacks = 0;
   #truncated = 0;
@@ -173,8 +173,8 @@ class Tally {
   #captions = new DistinctCounter();
   #keys = new DistinctCounter();
 
-  static restore(saved: SavedMix): Tally {
-    const tally = new Tally();
+  static restore(saved: SavedMix): MixTally {
+    const tally = new MixTally();
     tally.#samples = saved.samples;
     tally.#fallbacks = saved.fallbacks;
     tally.#truncated = saved.truncated;
@@ -280,8 +280,8 @@ function increment<K>(counts: Map<K, number>, of: K): void {
   counts.set(of, (counts.get(of) ?? 0) + 1);
 }
 
-/** Percentiles by nearest rank: the smallest length that at least that share of the texts does not exceed. */
-function lengthsOf(counts: ReadonlyMap<number, number>, total: number): TokenLengths {
+/** Lengths by how often each occurred. Percentiles by nearest rank: the smallest length that at least that share of the texts does not exceed. */
+export function lengthsOf(counts: ReadonlyMap<number, number>, total: number): TokenLengths {
   if (total === 0) return { mean: 0, p50: 0, p95: 0, max: 0 };
   const sorted = [...counts].sort(([a], [b]) => a - b);
   const percentile = (share: number): number => {
@@ -299,7 +299,7 @@ function lengthsOf(counts: ReadonlyMap<number, number>, total: number): TokenLen
 
 /** Composition of one batch. */
 export function summarize(batch: CountedBatch): MixSummary {
-  const tally = new Tally();
+  const tally = new MixTally();
   tally.add(batch);
   return tally.summary();
 }
@@ -308,21 +308,21 @@ export function summarize(batch: CountedBatch): MixSummary {
 export class MixRecorder {
   #epoch = 0;
   #last: CountedBatch | undefined;
-  #previous: { readonly epoch: number; readonly tally: Tally } | undefined;
-  #cumulative = new Tally();
+  #previous: { readonly epoch: number; readonly tally: MixTally } | undefined;
+  #cumulative = new MixTally();
 
   /** @param from goes on counting the epoch of a recorder that was saved */
   constructor(from?: SavedMix) {
     if (from === undefined) return;
     this.#epoch = from.epoch;
-    this.#cumulative = Tally.restore(from);
+    this.#cumulative = MixTally.restore(from);
   }
 
   record(batch: CountedBatch, epoch: number): void {
     if (epoch !== this.#epoch) {
       const ended = this.#cumulative;
       this.#previous = ended.isEmpty ? undefined : { epoch: this.#epoch, tally: ended };
-      this.#cumulative = new Tally();
+      this.#cumulative = new MixTally();
     }
     this.#epoch = epoch;
     this.#last = batch;
@@ -330,7 +330,7 @@ export class MixRecorder {
   }
 
   stats(): MixStats {
-    const step = this.#last === undefined ? new Tally().summary() : summarize(this.#last);
+    const step = this.#last === undefined ? new MixTally().summary() : summarize(this.#last);
     const previous = this.#previous && {
       epoch: this.#previous.epoch,
       summary: this.#previous.tally.summary(),

@@ -50,6 +50,7 @@ export class ThreadPool<In, Out> {
   readonly #queue: Job<In, Out>[] = [];
   #nextId = 0;
   #failure: DataError | undefined;
+  #isClosing = false;
 
   /** @param data what each thread is started with */
   constructor(
@@ -81,6 +82,7 @@ export class ThreadPool<In, Out> {
 
   /** Ends all work; jobs under way are rejected. May be called again. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     this.#fail(this.options.closed());
     await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
   }
@@ -93,7 +95,8 @@ export class ThreadPool<In, Out> {
     worker.on('message', ({ id, result }: ThreadReply<Out>) => {
       slot.jobs.get(id)?.resolve(result);
       slot.jobs.delete(id);
-      if (slot.jobs.size === 0) worker.unref();
+      // A reply may come while the threads are being ended, which has to keep the process alive until it is done.
+      if (slot.jobs.size === 0 && !this.#isClosing) worker.unref();
       this.#dispatch();
     });
     worker.on('error', (cause) => this.#fail(stopped(errorText(cause), cause)));

@@ -7,8 +7,9 @@ import { createLoader } from '../data/loader.js';
 import { makeDirectories } from '../directories.js';
 import { chromeTrace, type OpTiming, opLabel, xplaneTrace } from '../engine/index.js';
 import { median } from '../statistics.js';
-import { createTask, loaderOptions, openTrainingData, startConfiguredEngine } from './setup.js';
+import { createTask, startConfiguredEngine } from './setup.js';
 import { resolveModel } from './tasks/clip-config.js';
+import { loaderOptions, openTrainingData } from './training-data.js';
 
 /** Operations of one kind together. */
 export interface OpShare {

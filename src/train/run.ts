@@ -16,14 +16,9 @@ import type { ProgressStream } from './logging/progress.js';
 import { type LoopResult, runLoop } from './loop.js';
 import { findStart } from './resume.js';
 import { claimRunFolder, keepTokenizer, type RunPaths, runPaths, writeVersions } from './run-folder.js';
-import {
-  createTask,
-  loaderOptions,
-  openTrainingData,
-  startConfiguredEngine,
-  type TrainingData,
-} from './setup.js';
+import { createTask, startConfiguredEngine } from './setup.js';
 import { resolveModel } from './tasks/clip-config.js';
+import { loaderOptions, openTrainingData, type TrainingData } from './training-data.js';
 
 export interface TrainOptions {
   /** `auto` continues from the newest whole checkpoint if there is one; `none` starts; else a checkpoint's path. */

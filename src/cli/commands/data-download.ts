@@ -16,7 +16,7 @@ import { DownloadBar } from '../download-progress.js';
 import { formatTable } from '../format-table.js';
 import { positiveInteger } from '../numbers.js';
 import { print, printError } from '../printer.js';
-import { addReadingFlags, openOptionsOf, type ReadingFlags } from '../reading-flags.js';
+import { addReadingFlags, type ReadingFlags, withReading } from '../reading-flags.js';
 import { abortOnSignals } from '../signals.js';
 
 /** Flags of the command; those of the result and of fetching have the names of `downloadImages`' options. */
@@ -119,23 +119,25 @@ async function download(
     'leaving; finished shards are kept, and the same command goes on. Once more to leave at once.',
   );
   const bar = new DownloadBar(process.stderr);
-  const { schema: _, format: __, column: ___, images: ____, timeout, retryDelay, ...rest } = flags;
+  const { timeout, retryDelay, ...rest } = withoutReading(flags);
   try {
-    const source = await openSource(list, openOptionsOf(flags));
-    try {
-      const report = await downloadImages({
-        ...rest,
-        source,
-        timeoutSeconds: timeout,
-        retryDelaySeconds: retryDelay,
-        signal: watch.signal,
-        onProgress: (progress) => bar.update(progress),
-      });
-      return { exitCode: 0, report };
-    } finally {
-      bar.stop();
-      await source.close();
-    }
+    const report = await withReading(flags, async (reading) => {
+      const source = await openSource(list, reading);
+      try {
+        return await downloadImages({
+          ...rest,
+          source,
+          timeoutSeconds: timeout,
+          retryDelaySeconds: retryDelay,
+          signal: watch.signal,
+          onProgress: (progress) => bar.update(progress),
+        });
+      } finally {
+        bar.stop();
+        await source.close();
+      }
+    });
+    return { exitCode: 0, report };
   } catch (error) {
     const exitCode = watch.exitCode();
     if (exitCode === undefined) throw error;
@@ -144,6 +146,13 @@ async function download(
   } finally {
     watch.stop();
   }
+}
+
+/** The flags but for those that say how the list is read; its split also names the shards. */
+function withoutReading(flags: DownloadFlags) {
+  const { schema: _, format: __, column: ___, images: ____, ...rest } = flags;
+  const { cacheDir: _____, cacheMib: ______, s3Endpoint: _______, s3Anonymous: ________, ...others } = rest;
+  return others;
 }
 
 /** Hosts that are shown; the report has more. */

@@ -6,7 +6,8 @@ import type { InspectOptions } from '../../data/inspect/inspect.js';
 import type { DataReport } from '../../data/inspect/report.js';
 import { positiveInteger } from '../numbers.js';
 import { print, printError } from '../printer.js';
-import { addReadingFlags, openOptionsOf, type ReadingFlags } from '../reading-flags.js';
+import { addReadingFlags, type ReadingFlags, withReading } from '../reading-flags.js';
+import { abortOnSignals } from '../signals.js';
 
 interface InspectFlags extends ReadingFlags {
   readonly sample?: number;
@@ -53,28 +54,29 @@ async function inspect(paths: string[], flags: InspectFlags): Promise<void> {
   for (const file of [flags.json, flags.html, flags.png]) {
     if (file !== undefined) await requireReplaceable(file);
   }
-  const stop = new AbortController();
-  const interrupt = (): void => stop.abort(new Error('interrupted'));
-  process.once('SIGINT', interrupt);
+  const signals = abortOnSignals('ending; nothing is written. Once more to leave at once.');
   const bar = new PhaseBar();
   try {
-    const report = await inspectData(paths, {
-      ...openOptionsOf(flags),
-      ...chosen(flags),
-      signal: stop.signal,
-      onProgress: (phase, done, total) => bar.update(phase, done, total),
-    });
+    const report = await withReading(flags, (reading) =>
+      inspectData(paths, {
+        ...reading,
+        ...chosen(flags),
+        signal: signals.signal,
+        onProgress: (phase, done, total) => bar.update(phase, done, total),
+      }),
+    );
     bar.stop();
     print(formatReport(report));
     await write(report, flags);
   } catch (error) {
-    if (!stop.signal.aborted) throw error;
+    const exitCode = signals.exitCode();
+    if (exitCode === undefined) throw error;
     bar.stop();
     printError('Interrupted; nothing was written.');
-    process.exitCode = 130;
+    process.exitCode = exitCode;
   } finally {
     bar.stop();
-    process.off('SIGINT', interrupt);
+    signals.stop();
   }
 }
 

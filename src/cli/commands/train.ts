@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { TrainConfig } from '../../config/schema.js';
 import { print, printError } from '../printer.js';
+import { commandLine } from '../quoted.js';
 import { abortOnSignals } from '../signals.js';
 
 interface TrainFlags {
@@ -80,7 +81,7 @@ export function registerTrain(program: Command): void {
 /** What goes on from the newest checkpoint. */
 function again(path: string, { set }: TrainFlags): string {
   const words = ['npx', 'capstan', 'train', path, ...set.flatMap((text) => ['--set', text])];
-  return [...words, '--resume', 'auto'].map(quoted).join(' ');
+  return commandLine([...words, '--resume', 'auto']);
 }
 
 /** An error of the data says what the run has so far, and how it goes on. */
@@ -94,11 +95,6 @@ async function withWayOn(error: unknown, config: TrainConfig, command: string): 
   if (newest === undefined) return error;
   const way = `The newest checkpoint is ${newest}. Once that is mended, go on with: ${command}`;
   return new DataError(`${error.message}\n${way}`, { cause: error });
-}
-
-/** An argument as a shell takes it. */
-function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Gathers a repeatable option. */

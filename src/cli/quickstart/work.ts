@@ -16,7 +16,7 @@ import { readRun } from '../../report/index.js';
 import { newestCheckpoint } from '../../train/checkpoint.js';
 import { train } from '../../train/run.js';
 import { runPaths } from '../../train/run-folder.js';
-import { openTrainingData } from '../../train/setup.js';
+import { openTrainingData } from '../../train/training-data.js';
 import { RunEvaluation } from '../evaluate-run.js';
 import type { PhaseResult } from './phases.js';
 import { EVALUATED, type MachineFacts, type QuickstartWork, quickstartResults } from './quickstart.js';

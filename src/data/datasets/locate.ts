@@ -10,7 +10,7 @@ import { childOf, displayPath, fileNameOf, isRemote, isWeb, schemeOf } from '../
 import { comparePaths, expandBraces, hasWildcard } from '../storage/patterns.js';
 import type { Storage } from '../storage/storage.js';
 import type { StoredFile } from '../storage/stored-file.js';
-import { MANIFEST_NAME, type Manifest, parseManifest, readManifest } from './manifest.js';
+import { MANIFEST_NAME, parseShardList, type Reading, readShardList, type ShardList } from './manifest.js';
 import { restoreInterrupted } from './publish.js';
 import { formatOf, isShardName, shardEndings, splitOf } from './shard-format.js';
 
@@ -30,6 +30,8 @@ export interface LocatedShards {
   readonly files: readonly ShardFile[];
   /** `listed`: a manifest lists them with their splits. `alone`: one file was named, which may hold all splits. */
   readonly kind: 'listed' | 'named' | 'alone';
+  /** How the manifest says that columns are read; its images are a location. */
+  readonly reading?: Reading;
 }
 
 /** A manifest larger than this is none. */
@@ -55,8 +57,8 @@ async function locateLocal(path: string, storage: Storage): Promise<LocatedShard
     if (formatOf(path) === undefined) throw unknownEnding(path);
     return { files: [shardAt(path)], kind: 'alone' };
   }
-  const manifest = await readManifest(path);
-  if (manifest !== undefined) return listed(manifest, (name) => shardAt(join(path, name)));
+  const manifest = await readShardList(path);
+  if (manifest !== undefined) return listed(path, manifest, (name) => shardAt(join(path, name)));
   const names = (await readdir(path)).filter(isShardName).sort(comparePaths);
   return { files: names.map((name) => shardAt(join(path, name))), kind: 'named' };
 }
@@ -86,7 +88,7 @@ async function locateWebFolder(folder: string, storage: Storage): Promise<Locate
       { cause: error },
     );
   }
-  return listed(await readRemoteManifest(file), (name) => {
+  return listed(folder, await readRemoteManifest(file), (name) => {
     const location = childOf(folder, name);
     return shardOf(displayPath(location), () => storage.openFile(location));
   });
@@ -97,7 +99,7 @@ async function locateBucketFolder(folder: string, storage: Storage): Promise<Loc
   for (const file of await storage.listFiles(childOf(folder, ''))) found.set(fileNameOf(file.path), file);
   const manifest = found.get(MANIFEST_NAME);
   if (manifest !== undefined) {
-    return listed(await readRemoteManifest(await manifest.open()), (name) => {
+    return listed(folder, await readRemoteManifest(await manifest.open()), (name) => {
       const location = childOf(folder, name);
       // One that the list lacks is asked for, so that the error says what the server does.
       return shardOf(location, found.get(name)?.open ?? (() => storage.openFile(location)));
@@ -119,20 +121,27 @@ async function matching(pattern: string, storage: Storage): Promise<LocatedShard
   return { files: shards.map(({ path, open }) => shardOf(path, open)), kind: 'named' };
 }
 
-function listed({ shards }: Manifest, shardAt: (name: string) => ShardFile): LocatedShards {
+function listed(
+  folder: string,
+  { shards, reading }: ShardList,
+  shardAt: (name: string) => ShardFile,
+): LocatedShards {
   const files = shards.map(({ name, format, split, rows, bytes }) => {
     return { ...shardAt(name), format, split, rows, bytes };
   });
-  return { files, kind: 'listed' };
+  if (reading === undefined) return { files, kind: 'listed' };
+  const { images, ...columns } = reading;
+  const at = images === undefined ? {} : { images: childOf(folder, images) };
+  return { files, kind: 'listed', reading: { ...columns, ...at } };
 }
 
-async function readRemoteManifest(file: StoredFile): Promise<Manifest> {
+async function readRemoteManifest(file: StoredFile): Promise<ShardList> {
   if (file.size > MAX_MANIFEST_BYTES) {
     throw new DataError(
       `${file.path}: has ${file.size} bytes; expected a data set's manifest. Check the address.`,
     );
   }
-  return parseManifest(file.path, Buffer.from(await file.read(0, file.size)).toString('utf8'));
+  return parseShardList(file.path, Buffer.from(await file.read(0, file.size)).toString('utf8'));
 }
 
 function shardOf(path: string, open: () => Promise<StoredFile>): ShardFile {

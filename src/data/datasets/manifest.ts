@@ -3,18 +3,39 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../../errors.js';
-import type { ColumnType } from '../schema.js';
+import { type ColumnType, shardFormats } from '../schema.js';
+import { type ColumnMap, targets } from '../schemas/column-map.js';
 
 /** Name of the manifest in a data set's directory. */
 export const MANIFEST_NAME = 'dataset.json';
 
-const shardSchema = z.object({
+/** A shard of any format. */
+export const listedShardSchema = z.object({
   name: z.string(),
-  format: z.enum(['arrow', 'parquet']),
-  split: z.enum(['train', 'val', 'test']),
+  format: z.enum(shardFormats),
+  split: z.string().min(1),
   rows: z.int().nonnegative(),
   bytes: z.int().nonnegative(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+/** How the shards' own columns are read, unless the reader is told otherwise. `images` is a directory beside the manifest. */
+export const readingSchema = z.object({
+  schema: z.string().optional(),
+  columns: z.partialRecord(z.enum(targets), z.union([z.string(), z.array(z.string()), z.null()])).optional(),
+  images: z.string().optional(),
+});
+
+/** What opening a data set needs of its manifest. */
+const shardListSchema = z.object({
+  version: z.literal(2),
+  reading: readingSchema.optional(),
+  shards: z.array(listedShardSchema),
+});
+
+const shardSchema = listedShardSchema.extend({
+  format: z.enum(['arrow', 'parquet']),
+  split: z.enum(['train', 'val', 'test']),
 });
 
 const counts = z.record(z.string(), z.number());
@@ -88,12 +109,45 @@ export type ManifestShard = z.infer<typeof shardSchema>;
 /** The manifest of a built data set. */
 export type Manifest = z.infer<typeof manifestSchema>;
 
+/** A shard as any manifest lists it. */
+export type ListedShard = z.infer<typeof listedShardSchema>;
+
+/** How a data set's own columns are read. */
+export interface Reading {
+  readonly schema?: string;
+  readonly columns?: ColumnMap;
+  readonly images?: string;
+}
+
+/** The part of a manifest that opening a data set needs. */
+export interface ShardList {
+  readonly reading?: Reading;
+  readonly shards: readonly ListedShard[];
+}
+
 /**
- * Reads a data set's manifest; undefined if the directory has none.
+ * Reads the manifest of a built-in data set; undefined if the directory has none.
  *
  * @throws DataError if the manifest is not one of this version.
  */
-export async function readManifest(directory: string): Promise<Manifest | undefined> {
+export function readManifest(directory: string): Promise<Manifest | undefined> {
+  return readAs(directory, (path, text) => parseAs(manifestSchema, path, text));
+}
+
+/** Reads the shards of any data set that has a manifest. @throws as {@link readManifest} */
+export function readShardList(directory: string): Promise<ShardList | undefined> {
+  return readAs(directory, parseShardList);
+}
+
+/** @throws DataError if the text is not a manifest of this version. */
+export function parseShardList(path: string, text: string): ShardList {
+  return parseAs(shardListSchema, path, text) as ShardList;
+}
+
+async function readAs<T>(
+  directory: string,
+  parse: (path: string, text: string) => T,
+): Promise<T | undefined> {
   const path = join(directory, MANIFEST_NAME);
   let text: string;
   try {
@@ -101,13 +155,12 @@ export async function readManifest(directory: string): Promise<Manifest | undefi
   } catch {
     return undefined;
   }
-  return parseManifest(path, text);
+  return parse(path, text);
 }
 
-/** @throws DataError if the text is not a manifest of this version. */
-export function parseManifest(path: string, text: string): Manifest {
+function parseAs<T>(schema: z.ZodType<T>, path: string, text: string): T {
   try {
-    return manifestSchema.parse(JSON.parse(text));
+    return schema.parse(JSON.parse(text));
   } catch (cause) {
     const found = cause instanceof z.ZodError ? z.prettifyError(cause) : String(cause);
     throw new DataError(`${path}: is not a data set's manifest:\n${found}\nBuild the data set again.`, {

@@ -10,7 +10,7 @@ import { displayPath } from '../storage/location.js';
 import type { StorageOptions } from '../storage/options.js';
 import { borrowStorage, type Storage } from '../storage/storage.js';
 import { type LocatedShards, locateShards, type ShardFile } from './locate.js';
-import { openShard, shardEndings, splitOf } from './shard-format.js';
+import { formatOf, openShard, shardEndings, splitOf } from './shard-format.js';
 
 /** What to open of a data set, and how to read its columns. */
 export interface OpenOptions extends SchemaOptions {
@@ -54,34 +54,130 @@ const CACHE_BYTES = 256 * 1024 * 1024;
 export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
   const { storage, release } = borrowStorage(options.storage);
   try {
-    const { files, kind } = await locateShards(path, storage);
-    const { wanted, isOfSplit } = chooseShards(displayPath(path), files, kind, options);
-    const cache = new BlockCache(CACHE_BYTES);
-    const { onDamage } = wanted.length > 1 ? options : {};
-    const found = await mapConcurrently(wanted, OPEN_AT_ONCE, async (file) => {
-      try {
-        return { path: file.path, ...(await openOne(file, cache, storage)) };
-      } catch (error) {
-        if (!(error instanceof DataError) || onDamage === undefined) throw error;
-        onDamage(displayPath(file.path), error);
-        return undefined;
-      }
-    });
-    const opened = found.filter((each) => each !== undefined);
-    const raw = new ShardedSource(displayPath(path), opened, async () => {
-      cache.clear();
-      await release();
-    });
-    const names = opened.map((file) => file.path);
-    const source = await applySchema(raw, names, options, (location) => storage.openFile(location));
-    if (options.split === undefined) return source;
-    // The column, if there is one, knows better than the name of a file that may hold all splits.
-    const isTold = isOfSplit && !(kind === 'alone' && source.columns.includes('split'));
-    return isTold ? source : await selectSplit(source, options.split, names);
+    return await openBy({ storage, cache: new BlockCache(CACHE_BYTES), close: release }, path, options);
   } catch (error) {
     await release();
     throw error;
   }
+}
+
+/** A split of a data set, opened by itself. */
+export interface OpenedSplit {
+  readonly split: string;
+  readonly source: Source;
+}
+
+/**
+ * Opens the data sets at several paths, each split of each by itself. They share a cache and, where none is given, a
+ * storage, which `close` closes: a source of them need not be closed.
+ *
+ * @returns `paths`: by path, its splits. Where neither the manifest, nor names of files, nor a column tell
+ *   splits, all is `train`.
+ * @throws as {@link openSource}
+ */
+export async function openSplits(
+  paths: readonly string[],
+  options: OpenOptions = {},
+): Promise<{ readonly paths: readonly (readonly OpenedSplit[])[]; close(): Promise<void> }> {
+  const { storage, release } = borrowStorage(options.storage);
+  const cache = new BlockCache(CACHE_BYTES);
+  const shared = { storage, cache, close: async () => undefined };
+  const close = async (): Promise<void> => {
+    cache.clear();
+    await release();
+  };
+  try {
+    const opened: OpenedSplit[][] = [];
+    for (const path of paths) {
+      const names = options.split === undefined ? await namedSplits(path, options, storage) : [options.split];
+      if (names === undefined) {
+        opened.push(await splitByColumn(await openBy(shared, path, options)));
+        continue;
+      }
+      const named: OpenedSplit[] = [];
+      for (const split of names) {
+        named.push({ split, source: await openBy(shared, path, { ...options, split }) });
+      }
+      opened.push(named);
+    }
+    return { paths: opened, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** What sources are read with. */
+interface Means {
+  readonly storage: Storage;
+  readonly cache: BlockCache;
+  /** When the source is closed. */
+  readonly close: () => Promise<void>;
+}
+
+async function openBy({ storage, cache, close }: Means, path: string, given: OpenOptions): Promise<Source> {
+  const { files, kind, reading } = await locateShards(path, storage);
+  const isTold = given.schema !== undefined || given.columns !== undefined;
+  const options = isTold ? given : { ...reading, ...given };
+  const { wanted, isOfSplit } = chooseShards(displayPath(path), files, kind, options);
+  const { onDamage } = wanted.length > 1 ? options : {};
+  const found = await mapConcurrently(wanted, OPEN_AT_ONCE, async (file) => {
+    try {
+      return { path: file.path, ...(await openOne(file, cache, storage)) };
+    } catch (error) {
+      if (!(error instanceof DataError) || onDamage === undefined) throw error;
+      onDamage(displayPath(file.path), error);
+      return undefined;
+    }
+  });
+  const opened = found.filter((each) => each !== undefined);
+  const raw = new ShardedSource(displayPath(path), opened, async () => {
+    cache.clear();
+    await close();
+  });
+  const names = opened.map((file) => file.path);
+  const source = await applySchema(raw, names, options, (location) => storage.openFile(location));
+  if (options.split === undefined) return source;
+  // The column, if there is one, knows better than the name of a file that may hold all splits.
+  const isSplit = isOfSplit && !(kind === 'alone' && source.columns.includes('split'));
+  return isSplit ? source : await selectSplit(source, options.split, names);
+}
+
+/** The splits that a manifest lists, or for which all files are named; undefined if these do not tell. */
+async function namedSplits(
+  path: string,
+  options: OpenOptions,
+  storage: Storage,
+): Promise<string[] | undefined> {
+  const { files, kind } = await locateShards(path, storage);
+  if (kind === 'alone' || files.length === 0) return undefined;
+  const { wanted } = chooseShards(displayPath(path), files, kind, options);
+  const names = [...new Set(wanted.map(({ split }) => split))];
+  return kind === 'listed' || names.every((name) => SPLIT_NAMES.has(name)) ? names : undefined;
+}
+
+/** The rows of each value of the column `split`; without one, all as what the file is named for, or as `train`. */
+async function splitByColumn(source: Source): Promise<OpenedSplit[]> {
+  if (!source.columns.includes('split')) {
+    const name = formatOf(source.path) === undefined ? 'train' : splitOf(source.path);
+    return [{ split: SPLIT_NAMES.has(name) ? name : 'train', source }];
+  }
+  const rows = new Map<string, number[]>();
+  for (const [row, value] of (await source.readColumn('split')).entries()) {
+    if (typeof value !== 'string' || value === '') {
+      throw new DataError(
+        `${source.path}: row ${row} has no split in the column 'split'; expected text. Name a split to take its rows ` +
+          'only, or mend the column.',
+      );
+    }
+    const found = rows.get(value);
+    if (found === undefined) rows.set(value, [row]);
+    else found.push(row);
+  }
+  return [...rows].map(([split, indices]) => ({
+    split,
+    source: new RowSubset(source, indices, `split ${split}`),
+  }));
 }
 
 /** The shards of the format and, as far as names or a manifest tell, of the split. */

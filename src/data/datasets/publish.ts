@@ -1,6 +1,7 @@
 /** Putting a built directory in its place whole, or not at all. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { makeDirectories } from '../../directories.js';
 import { ConfigError } from '../../errors.js';
@@ -114,7 +115,8 @@ async function abandoned(target: string): Promise<string[]> {
     .map((name) => join(parent, name));
 }
 
-async function syncToDisk(path: string): Promise<void> {
+/** Writes a file or a directory's names through to the disk. */
+export async function syncToDisk(path: string): Promise<void> {
   const handle = await open(path);
   try {
     await handle.sync();
@@ -125,8 +127,13 @@ async function syncToDisk(path: string): Promise<void> {
 
 /** Size and SHA-256 of a file. */
 export async function describeFile(path: string): Promise<{ bytes: number; sha256: string }> {
-  const bytes = await readFile(path);
-  return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    bytes += (chunk as Buffer).length;
+    hash.update(chunk as Buffer);
+  }
+  return { bytes, sha256: hash.digest('hex') };
 }
 
 /** Writes a value as indented JSON. */

@@ -3,7 +3,8 @@ import { DataError } from '../../errors.js';
 import { openShard } from '../datasets/shard-format.js';
 import type { Row } from '../schema.js';
 import { BlockCache } from '../sources/block-cache.js';
-import { openLocalFile } from '../storage/stored-file.js';
+import type { Shard } from '../sources/source.js';
+import { borrowStorage } from '../storage/storage.js';
 import type { DownloadFormat } from './choices.js';
 import type { ShardWork } from './shard-work.js';
 import { extensionOf } from './store-image.js';
@@ -28,10 +29,24 @@ export async function keepImages(
 ): Promise<void> {
   const kept = [...work.rows.keys()].filter((i) => !failed.has(i));
   if (kept.length === 0) return;
-  const shard = await openShard(await openLocalFile(path), format, new BlockCache(CACHE_BYTES));
+  const { storage, release } = borrowStorage(undefined);
+  try {
+    const shard = await openShard(await storage.openFile(path), format, new BlockCache(CACHE_BYTES), storage);
+    await keepAll(work, shard, kept, format);
+  } finally {
+    await release();
+  }
+}
+
+async function keepAll(
+  work: ShardWork,
+  shard: Shard,
+  kept: readonly number[],
+  format: DownloadFormat,
+): Promise<void> {
   if (shard.numRows !== kept.length) {
     throw new DataError(
-      `${path}: holds ${shard.numRows} images; expected ${kept.length}. Choose another --out, or remove its _stats.json ` +
+      `${shard.path}: holds ${shard.numRows} images; expected ${kept.length}. Choose another --out, or remove its _stats.json ` +
         'to have the shard made again.',
     );
   }

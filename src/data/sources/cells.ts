@@ -71,10 +71,17 @@ function kindOf(value: Value): string {
 }
 
 /** Bytes that a value takes, about. */
-export function cellBytes(value: Value): number {
+function cellBytes(value: Value): number {
   if (value instanceof Uint8Array || typeof value === 'string') return value.length + 4;
   if (value === null || typeof value !== 'object') return 8;
   return Object.values(value).reduce((sum: number, each: Value) => sum + cellBytes(each), 4);
+}
+
+/** Bytes that the values of a row take, about. */
+export function rowBytes(row: Row): number {
+  let bytes = 0;
+  for (const value of Object.values(row)) bytes += cellBytes(value);
+  return bytes;
 }
 
 /** A value, which must be of its type, as the libraries that write it take it. */

@@ -128,6 +128,7 @@ interface JsonFormat extends RecordFormat {
 function formatOf(layout: Layout): JsonFormat {
   return {
     maxRecordBytes: MAX_TEXT_RECORD,
+    sparse: true,
     split(group) {
       const ranges: number[] = [];
       const splitter = splitterOf(layout, (start, end) => ranges.push(start, end), true);

@@ -1,19 +1,39 @@
 /** Rows as a Parquet file, by hyparquet-writer. */
-import type { SchemaElement } from 'hyparquet';
+import { gzipSync } from 'node:zlib';
+import type { CompressionCodec, SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import type { Column, ColumnType } from '../schema.js';
 import { type Encoder, hubMetadata, itemType, storedValue } from './cells.js';
 
 const MAX_PAGE_BYTES = 1024 * 1024;
 
+/** The codecs by which text and numbers may be compressed. */
+export const parquetCompressions = ['snappy', 'zstd', 'gzip', 'none'] as const;
+
+/** A codec of {@link parquetCompressions}. */
+export type ParquetCompression = (typeof parquetCompressions)[number];
+
+type Compressor = (bytes: Uint8Array) => Uint8Array;
+
+const CODECS: Readonly<Record<ParquetCompression, CompressionCodec>> = {
+  snappy: 'SNAPPY',
+  zstd: 'ZSTD',
+  gzip: 'GZIP',
+  none: 'UNCOMPRESSED',
+};
+
 /** Makes a file with a row group for each group, in pages of a megabyte with an index of them. */
-export function parquetEncoder(columns: readonly Column[]): Encoder {
+export async function parquetEncoder(
+  columns: readonly Column[],
+  compression: ParquetCompression = 'snappy',
+): Promise<Encoder> {
   const hub = hubMetadata(columns);
   const bytes = new ByteWriter();
   const writer = new ParquetWriter({
     writer: bytes,
     schema: [{ name: 'schema', num_children: columns.length }, ...columns.flatMap(elementsOf)],
-    codec: 'SNAPPY',
+    codec: CODECS[compression],
+    compressors: await compressorsOf(compression),
     createdBy: 'capstan',
     ...(hub === undefined ? {} : { kvMetadata: [{ key: 'huggingface', value: hub }] }),
   });
@@ -43,6 +63,16 @@ export function parquetEncoder(columns: readonly Column[]): Encoder {
       return take();
     },
   };
+}
+
+/** Loaded when they are needed, which is seldom. */
+async function compressorsOf(
+  compression: ParquetCompression,
+): Promise<Partial<Record<CompressionCodec, Compressor>>> {
+  if (compression === 'gzip') return { GZIP: (bytes) => gzipSync(bytes) };
+  if (compression !== 'zstd') return {};
+  const zstd = await (await import('@hpcc-js/wasm-zstd')).Zstd.load();
+  return { ZSTD: (bytes) => zstd.compress(bytes) };
 }
 
 /** Whether a column is of pictures, which do not get smaller and are not looked up by their least and greatest. */

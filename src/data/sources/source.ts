@@ -43,7 +43,7 @@ export interface ColumnOrigin {
 export interface Source {
   /** What was opened: a data set's directory or a file. */
   readonly path: string;
-  /** Columns that every shard has, in the first shard's order. */
+  /** Columns that every shard has, in the first shard's order; of sparse shards (tar, JSON) those that any has. */
   readonly columns: readonly string[];
   /** Name of the schema by which the shards' own columns are read; undefined if they are read as they are. */
   readonly schema?: string | undefined;
@@ -85,6 +85,8 @@ export interface Shard {
   readonly numRows: number;
   /** Row groups or record batches, where the format has them. */
   readonly numGroups?: number;
+  /** A column that it lacks may be asked for, and is null. */
+  readonly sparse?: boolean;
   readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]>;
   readColumn(column: string): Promise<Value[]>;
 }
@@ -135,7 +137,7 @@ export class ShardedSource implements Source {
     }
     this.path = path;
     this.rowBytes = shards.reduce((sum, { size }) => sum + size, 0) / this.numRows;
-    this.columns = first.columns.filter((column) => shards.every((shard) => shard.columns.includes(column)));
+    this.columns = commonColumns(shards);
     this.fingerprint = hash.digest('hex');
     this.#shards = shards;
     this.#starts = starts;
@@ -182,7 +184,9 @@ export class ShardedSource implements Source {
 
   #check(column: string): void {
     if (this.columns.includes(column)) return;
-    const lacking = this.#shards.find((shard) => !shard.columns.includes(column)) as Shard;
+    const lacking =
+      this.#shards.find((shard) => shard.sparse !== true && !shard.columns.includes(column)) ??
+      (this.#shards[0] as Shard);
     const close = nearest(column, lacking.columns);
     const hint = close === undefined ? '' : ` The nearest is '${close}'.`;
     throw new ConfigError(
@@ -211,6 +215,13 @@ function contentOf(opened: readonly OpenedShard[]): SourceContent | undefined {
     tags.update(`${tag}\n`);
   }
   return { place: places.digest('hex'), tags: tags.digest('hex') };
+}
+
+/** A picture's format may be that of few samples: what one tar has and another lacks is still a column. */
+function commonColumns(shards: readonly Shard[]): string[] {
+  const sets = shards.map(({ sparse, columns }) => (sparse === true ? undefined : new Set(columns)));
+  const all = new Set(shards.flatMap(({ columns }) => columns));
+  return [...all].filter((column) => sets.every((set) => set === undefined || set.has(column)));
 }
 
 /** How many of the rows, which rise, lie in each shard. */

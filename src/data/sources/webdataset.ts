@@ -202,6 +202,7 @@ function* membersIn(bytes: Uint8Array): Generator<readonly [part: Part, member: 
 
 const format: RecordFormat = {
   maxRecordBytes: MAX_SAMPLE,
+  sparse: true,
   split(group) {
     const ranges: number[] = [];
     let key: string | undefined;

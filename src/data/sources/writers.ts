@@ -1,6 +1,7 @@
 /**
  * Writers of shards: Arrow's IPC file format by apache-arrow, Parquet by hyparquet-writer (docs/adr/0003-parquet.md
- * says why). A group of rows, a record batch in one and a row group in the other, is what is held in memory.
+ * says why), and whatever else has an encoder. A group of rows, a record batch in one and a row group in the other, is
+ * what is held in memory.
  */
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
@@ -8,8 +9,8 @@ import { DataError } from '../../errors.js';
 import type { Column, Row } from '../schema.js';
 import { message } from '../storage/stored-file.js';
 import { arrowEncoder } from './arrow-encoder.js';
-import { cellBytes, checkCell, type Encoder } from './cells.js';
-import { parquetEncoder } from './parquet-encoder.js';
+import { checkCell, type Encoder, rowBytes } from './cells.js';
+import { type ParquetCompression, parquetEncoder } from './parquet-encoder.js';
 
 /** A shard being written. It appears under its path when it is closed, whole, or not at all. */
 export interface ShardWriter {
@@ -34,19 +35,46 @@ export function openArrowWriter(
   columns: readonly Column[],
   groupRows: number,
 ): Promise<ShardWriter> {
-  return FileWriter.open(path, columns, arrowEncoder(columns), groupRows);
+  return openShardWriter(path, arrowEncoder(columns), groupRows, cellCheck(columns));
 }
 
 /**
- * Opens a Parquet file with a row group for every `groupRows` rows, or for 64 MiB. Text and numbers are compressed by
- * Snappy; images are not, as they are compressed already.
+ * Opens a Parquet file with a row group for every `groupRows` rows, or for 64 MiB. Text and numbers are compressed, by
+ * Snappy unless another codec is given; images are not, as they are compressed already.
  */
-export function openParquetWriter(
+export async function openParquetWriter(
   path: string,
   columns: readonly Column[],
   groupRows: number,
+  compression?: ParquetCompression,
 ): Promise<ShardWriter> {
-  return FileWriter.open(path, columns, parquetEncoder(columns), groupRows);
+  const encoder = await parquetEncoder(columns, compression);
+  return openShardWriter(path, encoder, groupRows, cellCheck(columns));
+}
+
+/**
+ * Opens a file that an encoder makes, with a group for every `groupRows` rows, or for 64 MiB.
+ *
+ * @param check what is wrong with a row; undefined if nothing is
+ */
+export function openShardWriter(
+  path: string,
+  encoder: Encoder,
+  groupRows: number,
+  check: (row: Row) => string | undefined = () => undefined,
+): Promise<ShardWriter> {
+  return FileWriter.open(path, encoder, groupRows, check);
+}
+
+/** Holds each cell against its column's type. */
+function cellCheck(columns: readonly Column[]): (row: Row) => string | undefined {
+  return (row) => {
+    for (const { name, type } of columns) {
+      const wrong = checkCell(row[name] ?? null, type, name);
+      if (wrong !== undefined) return wrong;
+    }
+    return undefined;
+  };
 }
 
 /** Writes rows as an Arrow file as {@link openArrowWriter} does. */
@@ -89,20 +117,20 @@ class FileWriter implements ShardWriter {
     private readonly path: string,
     private readonly partPath: string,
     private readonly file: FileHandle,
-    private readonly columns: readonly Column[],
     private readonly encoder: Encoder,
     private readonly groupRows: number,
+    private readonly check: (row: Row) => string | undefined,
   ) {}
 
   static async open(
     path: string,
-    columns: readonly Column[],
     encoder: Encoder,
     groupRows: number,
+    check: (row: Row) => string | undefined,
   ): Promise<FileWriter> {
     const partPath = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
     try {
-      return new FileWriter(path, partPath, await open(partPath, 'wx'), columns, encoder, groupRows);
+      return new FileWriter(path, partPath, await open(partPath, 'wx'), encoder, groupRows, check);
     } catch (cause) {
       throw unwritable(path, cause);
     }
@@ -110,11 +138,9 @@ class FileWriter implements ShardWriter {
 
   async write(rows: readonly Row[]): Promise<void> {
     for (const row of rows) {
-      for (const { name, type } of this.columns) {
-        const wrong = checkCell(row[name] ?? null, type, name);
-        if (wrong !== undefined) throw new DataError(`${this.path}: row ${this.numRows}: ${wrong}.`);
-        this.#groupBytes += cellBytes(row[name] ?? null);
-      }
+      const wrong = this.check(row);
+      if (wrong !== undefined) throw new DataError(`${this.path}: row ${this.numRows}: ${wrong}.`);
+      this.#groupBytes += rowBytes(row);
       this.#group.push(row);
       this.numRows++;
       if (this.#group.length >= this.groupRows || this.#groupBytes >= MAX_GROUP_BYTES) await this.#flush();
@@ -156,7 +182,8 @@ class FileWriter implements ShardWriter {
   }
 }
 
-function unwritable(path: string, cause: unknown): DataError {
+/** The error of a file that could not be written. */
+export function unwritable(path: string, cause: unknown): DataError {
   const advice = 'Make room or raise the limit, or choose another place.';
   return new DataError(`${path}: cannot be written (${message(cause)}). ${advice}`, { cause });
 }

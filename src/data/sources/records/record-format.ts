@@ -20,6 +20,8 @@ export type Ranges = readonly number[];
 export interface RecordFormat {
   /** Bytes of the longest record that is read. */
   readonly maxRecordBytes: number;
+  /** Records have what names they like, so that a column that a shard lacks is one that its records lack. */
+  readonly sparse?: true;
   /**
    * Finds the records in the bytes of a group.
    *

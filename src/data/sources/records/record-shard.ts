@@ -29,6 +29,7 @@ export class RecordShard implements Shard {
   readonly path: string;
   readonly columns: readonly string[];
   readonly numRows: number;
+  readonly sparse: boolean;
 
   constructor(
     private readonly file: StoredFile,
@@ -40,6 +41,7 @@ export class RecordShard implements Shard {
     this.path = file.path;
     this.columns = index.columns;
     this.numRows = index.numRows;
+    this.sparse = format.sparse === true;
   }
 
   async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
