@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
 import { DecodedCache } from './decoded-cache.js';
+import { PixelRoom } from './image/pixels.js';
 import { ClipTokenizer } from './text/clip-tokenizer.js';
 
 /** What a worker is started with. */
@@ -16,11 +17,15 @@ export interface DecodeWorkerData {
 export interface DecodeRequest {
   readonly id: number;
   readonly chunk: Chunk;
+  /** Memory for the pixels. */
+  readonly pixels?: Uint8Array<ArrayBuffer> | undefined;
 }
 
 export interface DecodeReply {
   readonly id: number;
   readonly decoded: DecodedChunk;
+  /** The chunk's bytes, of which no more use is made. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 const port = parentPort;
@@ -28,11 +33,14 @@ if (port !== null) {
   const { settings, mergesPath, cacheMemory } = workerData as DecodeWorkerData;
   const tokenizer = ClipTokenizer.load(mergesPath);
   const cache = cacheMemory === undefined ? undefined : new DecodedCache(cacheMemory);
+  const room = new PixelRoom();
   let last: Promise<void> = Promise.resolve();
-  const work = async ({ id, chunk }: DecodeRequest): Promise<void> => {
-    const decoded = await decodeChunk(chunk, settings, await tokenizer, cache);
-    const reply: DecodeReply = { id, decoded };
-    port.postMessage(reply, [decoded.pixels.buffer, decoded.tokens.buffer, decoded.numTokens.buffer]);
+  const work = async ({ id, chunk, pixels }: DecodeRequest): Promise<void> => {
+    const { bytes } = chunk;
+    const decoded = await decodeChunk(chunk, settings, await tokenizer, cache, { room, pixels });
+    const reply: DecodeReply = { id, decoded, bytes };
+    const { buffer } = decoded.pixels;
+    port.postMessage(reply, [buffer, decoded.tokens.buffer, decoded.numTokens.buffer, bytes.buffer]);
   };
   port.on('message', (request: DecodeRequest) => {
     last = last.then(() => work(request));

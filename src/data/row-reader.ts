@@ -1,5 +1,6 @@
 /** Reads the rows of one source in the order in which an epoch visits them, without reading a piece of a file often. */
 import { DataError } from '../errors.js';
+import { freeMemory, ReadScope } from './free-memory.js';
 import type { PositionRange, WindowOrder } from './order/window-order.js';
 import type { Row } from './schema.js';
 import type { Source } from './sources/source.js';
@@ -14,6 +15,8 @@ export interface RowPlace {
 export interface RowReader {
   /** The rows at the places, in their order. @throws DataError of the source */
   read(places: readonly RowPlace[]): Promise<Row[]>;
+  /** Says that the bytes of a row that was read will not be looked at any more. */
+  done(row: Row): void;
   /** Says that no place before this one will be read. */
   release(place: RowPlace): void;
   /** Begins no new read and waits for those under way. */
@@ -84,6 +87,8 @@ class ScatteredReader implements RowReader {
     return read;
   }
 
+  done(): void {} // the source may keep them
+
   release(): void {}
 
   async close(): Promise<void> {
@@ -120,6 +125,8 @@ interface LoadedWindow extends PositionRange {
 export class WindowReader implements RowReader {
   readonly #options: RowReaderOptions;
   readonly #maxBytes: number;
+  /** Rows handed out whose bytes are nobody else's. */
+  readonly #own = new WeakSet<Row>();
   /** In the order in which they are visited. */
   #windows: LoadedWindow[] = [];
   /** Where the first window that is not among them begins. */
@@ -148,6 +155,10 @@ export class WindowReader implements RowReader {
     const rows = Promise.all(places.map((place) => this.#take(place)));
     this.#pump();
     return rows;
+  }
+
+  done(row: Row): void {
+    if (this.#own.delete(row)) for (const bytes of bytesIn(row)) freeMemory(bytes);
   }
 
   release(place: RowPlace): void {
@@ -183,7 +194,10 @@ export class WindowReader implements RowReader {
       const row = window.rows.get(place.position);
       this.#remove(window, place.position);
       this.#pump();
-      if (row !== undefined) return row;
+      if (row !== undefined) {
+        this.#own.add(row);
+        return row;
+      }
     }
     // It was read and let go before.
     const [row] = await source.readRows([order.rowAt(place.epoch, place.position)], columns);
@@ -257,13 +271,15 @@ export class WindowReader implements RowReader {
     const { source, order, columns } = this.#options;
     const indices = slice.positions.map((position) => order.rowAt(window.epoch, position));
     try {
-      const rows = await source.readRows(indices, columns);
+      const scope = new ReadScope();
+      const rows = await source.readRows(indices, columns, scope);
       for (const [i, position] of slice.positions.entries()) {
         if (isBefore({ epoch: window.epoch, position }, this.#released)) continue;
-        const row = detached(rows[i] as Row);
+        const row = copied(rows[i] as Row);
         window.rows.set(position, row);
         this.#heldBytes += bytesOf(row);
       }
+      scope.free();
       slice.settle();
     } catch (error) {
       slice.settle(error);
@@ -289,10 +305,16 @@ function newSlice(positions: readonly number[]): Slice {
 }
 
 /** The row with bytes of its own: a view would keep the whole piece of the file that it was cut from. */
-function detached(row: Row): Row {
-  const { image } = row;
-  if (!(image instanceof Uint8Array) || image.byteLength === image.buffer.byteLength) return row;
-  return { ...row, image: image.slice() };
+function copied(row: Row): Row {
+  const copy = { ...row };
+  for (const [column, value] of Object.entries(row)) {
+    if (value instanceof Uint8Array) copy[column] = new Uint8Array(value);
+  }
+  return copy;
+}
+
+function bytesIn(row: Row): Uint8Array<ArrayBuffer>[] {
+  return Object.values(row).filter((value) => value instanceof Uint8Array) as Uint8Array<ArrayBuffer>[];
 }
 
 /** About what a row takes. */

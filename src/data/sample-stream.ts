@@ -20,6 +20,8 @@ export interface Sample extends CaptionSample {
   readonly present: KindBits;
   /** imageSize * imageSize * 3, H W C. */
   readonly pixels: Uint8Array;
+  /** Says that the pixels will not be looked at any more, so that their memory can be used for others. At most once. */
+  readonly release: () => void;
 }
 
 /** One source of a stream. */
@@ -53,6 +55,7 @@ export interface Position {
 }
 
 const NO_BYTES = new Uint8Array(0);
+const NOTHING = (): void => undefined;
 
 /**
  * Keeps as many chunks under way as the decoder has use for, of the positions that the slots will take if no sample
@@ -207,11 +210,13 @@ export class SampleStream {
     const rows = await reader.read(group.map(({ place }) => place));
     return group.map(({ number, place }, i) => {
       const index = order.rowAt(place.epoch, place.position);
-      return [number, this.#inspect(rows[i] as Row, index, place)] as const;
+      const row = rows[i] as Row;
+      const sample = this.#inspect(row, index, place);
+      return [number, { ...sample, done: () => reader.done(row) }] as const;
     });
   }
 
-  #inspect(row: Row, index: number, { source, epoch }: Place): LoadedRow {
+  #inspect(row: Row, index: number, { source, epoch }: Place): Omit<LoadedRow, 'done'> {
     const key = sampleKey(row);
     const { image, ...captions } = row;
     const bytes = image instanceof Uint8Array ? image : NO_BYTES;
@@ -224,6 +229,7 @@ export class SampleStream {
       fault: rowFault(row) ?? keyFault ?? (this.#options.images ? faultOfImage(row) : undefined),
       present: this.#options.present(row),
       pixels: NO_BYTES,
+      release: NOTHING,
     };
     return { index: (this.#firstRows[source] as number) + index, image: bytes, sample };
   }
@@ -237,9 +243,17 @@ export class SampleStream {
       usable.map(([, row]) => row),
       this.#cache,
       epoch,
+      decoder,
     );
+    for (const { done } of rows.values()) done();
     const decoded = await decoder.decode(chunk);
-    for (const [i, [number, { sample }]] of usable.entries()) samples.set(number, unpack(decoded, i, sample));
+    let numUsed = decoded.failures.filter((fault) => fault === null).length;
+    const release = (): void => {
+      if (--numUsed === 0) decoder.release(decoded.pixels);
+    };
+    for (const [i, [number, { sample }]] of usable.entries()) {
+      samples.set(number, unpack(decoded, i, sample, release));
+    }
     return samples;
   }
 }
@@ -250,13 +264,20 @@ interface LoadedRow {
   /** The image's file. */
   readonly image: Uint8Array;
   readonly sample: Sample;
+  /** Says that the file is done with. */
+  readonly done: () => void;
 }
 
-function packChunk(rows: readonly LoadedRow[], cache: DecodedCache | undefined, epoch: number): Chunk {
+function packChunk(
+  rows: readonly LoadedRow[],
+  cache: DecodedCache | undefined,
+  epoch: number,
+  decoder: Decoder,
+): Chunk {
   const files = rows.map(({ index, image }) => (cache?.has(index) ? NO_BYTES : image));
   const offsets = [0];
   for (const file of files) offsets.push((offsets.at(-1) as number) + file.length);
-  const bytes = new Uint8Array(offsets.at(-1) as number);
+  const bytes = decoder.room(offsets.at(-1) as number);
   for (const [i, file] of files.entries()) bytes.set(file, offsets[i]);
   return {
     epoch,
@@ -268,9 +289,9 @@ function packChunk(rows: readonly LoadedRow[], cache: DecodedCache | undefined, 
   };
 }
 
-function unpack(decoded: DecodedChunk, i: number, sample: Sample): Sample {
+function unpack(decoded: DecodedChunk, i: number, sample: Sample, release: () => void): Sample {
   const fault = decoded.failures[i];
   if (typeof fault === 'string') return { ...sample, fault };
   const length = decoded.pixels.length / decoded.failures.length;
-  return { ...sample, pixels: decoded.pixels.subarray(i * length, (i + 1) * length) };
+  return { ...sample, pixels: decoded.pixels.subarray(i * length, (i + 1) * length), release };
 }

@@ -2,17 +2,29 @@
 import { Worker } from 'node:worker_threads';
 import { builtFile } from '../built-file.js';
 import { DataError } from '../errors.js';
-import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
+import {
+  type Chunk,
+  type DecodedChunk,
+  type DecodeSettings,
+  decodeChunk,
+  pixelBytes,
+} from './decode-chunk.js';
 import type { DecodeReply, DecodeRequest, DecodeWorkerData } from './decode-worker.js';
 import type { DecodedCache } from './decoded-cache.js';
+import { PixelRoom } from './image/pixels.js';
+import { SpareMemory } from './spare-memory.js';
 import { ClipTokenizer } from './text/clip-tokenizer.js';
 
 /** Something that decodes chunks; what comes out does not depend on which. */
 export interface Decoder {
   /** Chunks worth having under way at a time. */
   readonly capacity: number;
+  /** Memory for a chunk's bytes: at least so many, of any content. */
+  room(numBytes: number): Uint8Array<ArrayBuffer>;
   /** Decodes a chunk; the chunk's bytes may be moved away. @throws DataError if a worker stopped or the decoder closed. */
   decode(chunk: Chunk): Promise<DecodedChunk>;
+  /** Takes the pixels of a decoded chunk back, for another; nobody may look at them afterwards. */
+  release(pixels: Uint8Array<ArrayBuffer>): void;
   /** Ends all work; chunks under way are rejected. May be called again. */
   close(): Promise<void>;
 }
@@ -42,6 +54,9 @@ function tokenizerOf(mergesPath: string): Promise<ClipTokenizer> {
 
 class InlineDecoder implements Decoder {
   readonly capacity = 2;
+  readonly #room = new PixelRoom();
+  readonly #bytes = new SpareMemory(this.capacity);
+  readonly #pixels = new SpareMemory(this.capacity);
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -51,13 +66,25 @@ class InlineDecoder implements Decoder {
     private cache: DecodedCache | undefined,
   ) {}
 
+  room(numBytes: number): Uint8Array<ArrayBuffer> {
+    return this.#bytes.take(numBytes);
+  }
+
   decode(chunk: Chunk): Promise<DecodedChunk> {
-    const decoded = this.#last.then(() => {
+    const decoded = this.#last.then(async () => {
       if (this.#closed) throw closedError();
-      return decodeChunk(chunk, this.settings, this.tokenizer, this.cache);
+      const pixels = this.#pixels.takeExact(pixelBytes(chunk.keys.length, this.settings));
+      const memory = { room: this.#room, pixels };
+      const done = await decodeChunk(chunk, this.settings, this.tokenizer, this.cache, memory);
+      this.#bytes.put(chunk.bytes);
+      return done;
     });
     this.#last = decoded.catch(() => undefined);
     return decoded;
+  }
+
+  release(pixels: Uint8Array<ArrayBuffer>): void {
+    this.#pixels.put(pixels);
   }
 
   async close(): Promise<void> {
@@ -89,17 +116,31 @@ export class WorkerPool implements Decoder {
   readonly capacity: number;
   readonly #slots: Slot[];
   readonly #queue: Job[] = [];
+  readonly #settings: DecodeSettings;
+  readonly #bytes: SpareMemory;
+  readonly #pixels: SpareMemory;
   #nextId = 0;
   #failure: DataError | undefined;
 
   constructor(numWorkers: number, data: DecodeWorkerData) {
     this.capacity = numWorkers * CHUNKS_PER_WORKER + 1;
+    this.#settings = data.settings;
+    this.#bytes = new SpareMemory(this.capacity);
+    this.#pixels = new SpareMemory(this.capacity);
     this.#slots = Array.from({ length: numWorkers }, () => this.#start(data));
   }
 
   /** Identifiers of the threads that run. */
   get threadIds(): number[] {
     return this.#slots.map(({ worker }) => worker.threadId);
+  }
+
+  room(numBytes: number): Uint8Array<ArrayBuffer> {
+    return this.#bytes.take(numBytes);
+  }
+
+  release(pixels: Uint8Array<ArrayBuffer>): void {
+    this.#pixels.put(pixels);
   }
 
   decode(chunk: Chunk): Promise<DecodedChunk> {
@@ -115,6 +156,8 @@ export class WorkerPool implements Decoder {
 
   async close(): Promise<void> {
     this.#fail(closedError());
+    this.#bytes.clear();
+    this.#pixels.clear();
     await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
   }
 
@@ -122,7 +165,8 @@ export class WorkerPool implements Decoder {
     const worker = new Worker(builtFile(import.meta.url, './decode-worker.js'), { workerData: data });
     const slot: Slot = { worker, jobs: new Map() };
     worker.unref(); // only work under way keeps the process alive
-    worker.on('message', ({ id, decoded }: DecodeReply) => {
+    worker.on('message', ({ id, decoded, bytes }: DecodeReply) => {
+      this.#bytes.put(bytes);
       slot.jobs.get(id)?.resolve(decoded);
       slot.jobs.delete(id);
       if (slot.jobs.size === 0) worker.unref();
@@ -142,7 +186,10 @@ export class WorkerPool implements Decoder {
       const job = this.#queue.shift() as Job;
       slot.jobs.set(job.request.id, job);
       slot.worker.ref();
-      slot.worker.postMessage(job.request, [job.request.chunk.bytes.buffer]);
+      const { chunk } = job.request;
+      const pixels = this.#pixels.takeExact(pixelBytes(chunk.keys.length, this.#settings));
+      const moved = [chunk.bytes.buffer, ...(pixels === undefined ? [] : [pixels.buffer])];
+      slot.worker.postMessage({ ...job.request, pixels } satisfies DecodeRequest, moved);
     }
   }
 

@@ -87,6 +87,7 @@ export function toyLoader(seed: number, resumeFrom?: SavedLoaderState): Loader {
       recorder.record(batch, epoch);
       return batch;
     },
+    recycle: () => undefined,
     state: () => ({
       epoch: Math.floor(at / BATCHES_PER_EPOCH),
       position: at % BATCHES_PER_EPOCH,
