@@ -48,6 +48,12 @@ const SCATTERED_BYTES = 128 * 2 ** 20;
 /** Rows read at a time where a window is read as it is stored. */
 const SLICE_ROWS = 128;
 
+/**
+ * Slices that nobody waits for yet, read for each slice's worth of rows that are taken. None before: on few cores
+ * reading ahead would take the time in which the first batch is decoded.
+ */
+const SLICES_AHEAD = 4;
+
 /** Windows planned ahead of the one that is visited, so that an epoch's small first ones do not stall it. */
 const AHEAD = 2;
 
@@ -134,6 +140,9 @@ export class WindowReader implements RowReader {
   /** No place before it will be asked for. */
   #released: RowPlace;
   #heldBytes = 0;
+  #numTaken = 0;
+  /** Slices read before anybody waited for their window. */
+  #numAhead = 0;
   #reading = false;
   #lastReading: Promise<void> = Promise.resolve();
   #closed = false;
@@ -191,6 +200,7 @@ export class WindowReader implements RowReader {
     if (window !== undefined && slice !== undefined) {
       window.wanted = true;
       await slice.ready;
+      this.#numTaken++;
       const row = window.rows.get(place.position);
       this.#remove(window, place.position);
       this.#pump();
@@ -247,6 +257,7 @@ export class WindowReader implements RowReader {
 
   async #readAhead(): Promise<void> {
     for (let window = this.#due(); window !== undefined && !this.#closed; window = this.#due()) {
+      if (!window.wanted) this.#numAhead++;
       await this.#readSlice(window, window.slices[window.numRead++] as Slice);
     }
     this.#reading = false;
@@ -256,15 +267,20 @@ export class WindowReader implements RowReader {
   #due(): LoadedWindow | undefined {
     // A window that is used up goes.
     while (this.#windows[0] !== undefined && isUsedUp(this.#windows[0])) this.#windows.shift();
-    const unread = this.#windows.find(({ numRead, slices }) => numRead < slices.length);
-    if (unread !== undefined) {
-      return unread.wanted || this.#heldBytes < this.#maxBytes ? unread : undefined;
+    const unread = this.#windows.filter(({ numRead, slices }) => numRead < slices.length);
+    const [first] = unread;
+    // One that somebody waits for comes before an earlier one that nobody does, which may never be read.
+    if (first !== undefined) {
+      return unread.find(({ wanted }) => wanted) ?? (this.#mayReadAhead ? first : undefined);
     }
     const { epochs } = this.#options;
     const ended = epochs !== undefined && this.#next.epoch >= epochs;
-    return ended || this.#windows.length > AHEAD || this.#heldBytes >= this.#maxBytes
-      ? undefined
-      : this.#open();
+    return ended || this.#windows.length > AHEAD || !this.#mayReadAhead ? undefined : this.#open();
+  }
+
+  get #mayReadAhead(): boolean {
+    const allowed = SLICES_AHEAD * Math.floor(this.#numTaken / SLICE_ROWS);
+    return this.#heldBytes < this.#maxBytes && this.#numAhead < allowed;
   }
 
   async #readSlice(window: LoadedWindow, slice: Slice): Promise<void> {

@@ -1,12 +1,10 @@
 /** Formats of shards and what the names of files say of them. */
 import { basename } from 'node:path';
 import type { ShardFormat } from '../schema.js';
-import { openArrowShard } from '../sources/arrow.js';
 import type { BlockCache } from '../sources/block-cache.js';
 import { openCsvShard } from '../sources/csv.js';
 import { openUnpacked } from '../sources/gunzip.js';
 import { openJsonShard } from '../sources/json.js';
-import { openParquetShard } from '../sources/parquet.js';
 import type { Shard } from '../sources/source.js';
 import { openWebDatasetShard } from '../sources/webdataset.js';
 import type { StoredFile } from '../storage/stored-file.js';
@@ -71,10 +69,11 @@ export async function openShard(file: StoredFile, format: ShardFormat, cache: Bl
   const { size } = file;
   const { text, isPacked } = endingOf(file.path) as Ending;
   switch (format) {
+    // Their libraries take long to load, which the first batch of other formats should not wait for.
     case 'arrow':
-      return openArrowShard(file, cache);
+      return (await import('../sources/arrow.js')).openArrowShard(file, cache);
     case 'parquet':
-      return openParquetShard(file, cache);
+      return (await import('../sources/parquet.js')).openParquetShard(file, cache);
     case 'webdataset':
       return openWebDatasetShard(isPacked ? await openUnpacked(file) : file, cache, size);
     case 'csv': {
