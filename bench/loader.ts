@@ -198,11 +198,22 @@ async function watchMemory(bench: Bench): Promise<number[]> {
   const { batch, samples } = bench.options;
   const worker = await openSide(bench, 'capstan', 2);
   const resident: number[] = [];
+  const count = Math.max(1, Math.round(samples / batch / READINGS));
+  let mainThreadMs: number | undefined = 0;
   for (let i = 0; i < READINGS; i++) {
-    await worker.request('steps', { count: Math.max(1, Math.round(samples / batch / READINGS)) });
+    const reply = await worker.request('steps', { count });
+    if (reply.mainThreadMs === undefined || mainThreadMs === undefined) mainThreadMs = undefined;
+    else mainThreadMs += reply.mainThreadMs;
     resident.push((await worker.request('memory', {})).residentBytes);
   }
   await worker.close();
+  if (mainThreadMs !== undefined) {
+    const perThousand = (1000 * mainThreadMs) / (READINGS * count * batch);
+    const most = formatNumber(Math.round(1e6 / perThousand));
+    console.log(
+      `main thread: ${perThousand.toFixed(0)} ms per 1,000 images, so at most ${most} img/s a process`,
+    );
+  }
   console.log(`resident MiB: ${resident.map((bytes) => (bytes / 2 ** 20).toFixed(0)).join(' ')}`);
   return resident;
 }

@@ -64,7 +64,13 @@ export interface Requests {
    */
   steps: {
     arguments: { count: number };
-    reply: { stepMs: number[]; losses: number[]; processorMs: number };
+    reply: {
+      stepMs: number[];
+      losses: number[];
+      processorMs: number;
+      /** Ours: of the main thread alone; on Linux. */
+      mainThreadMs?: number;
+    };
   };
   /** Opens a loader and takes the first batch. */
   load: { arguments: LoaderSetup; reply: { versions: Record<string, string> } };

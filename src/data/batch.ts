@@ -50,11 +50,14 @@ export interface BatchParts {
   readonly indexInEpoch: number;
 }
 
-/** Puts a batch together. */
-export function buildBatch({ samples, captions, texts, ...rest }: BatchParts): Batch {
+/** Puts a batch together, the images in the given memory, which is as large as they are. */
+export function buildBatch(
+  { samples, captions, texts, ...rest }: BatchParts,
+  memory?: Uint8Array<ArrayBuffer>,
+): Batch {
   const { imageSize, contextLength, skipped, noCaption, epoch, indexInEpoch } = rest;
   const imageBytes = imageSize * imageSize * 3;
-  const images = new Uint8Array(samples.length * imageBytes);
+  const images = memory ?? new Uint8Array(samples.length * imageBytes);
   for (const [i, { pixels }] of samples.entries()) images.set(pixels, i * imageBytes);
   return {
     images,

@@ -29,8 +29,8 @@ export interface Chunk {
   readonly rows: readonly number[];
   readonly texts: readonly string[];
   /**
-   * The image files one after the other, so that one buffer is moved between threads and none copied. Of an image
-   * that the cache has, there is none.
+   * The image files one after the other, so that one buffer is moved between threads and none copied, and perhaps more.
+   * Of an image that the cache has, there is none.
    */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where each file begins in `bytes`, and the end of the last. */
@@ -49,6 +49,19 @@ export interface DecodedChunk {
   readonly failures: readonly (string | null)[];
 }
 
+/** Memory of a decoder, which it uses for one chunk after the other. */
+export interface DecodeMemory {
+  /** For an image before its transform. */
+  readonly room: PixelRoom;
+  /** For the pixels of the chunk, whatever it holds; left aside unless it is exactly as large as they are. */
+  readonly pixels: Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** Bytes of the pixels of so many samples. */
+export function pixelBytes(numSamples: number, { imageSize }: DecodeSettings): number {
+  return numSamples * imageSize * imageSize * 3;
+}
+
 /**
  * Decodes and transforms the images and tokenizes the texts of a chunk. What the cache holds saves time and
  * changes nothing.
@@ -58,25 +71,22 @@ export async function decodeChunk(
   settings: DecodeSettings,
   tokenizer: Tokenizer,
   cache?: DecodedCache,
+  memory?: DecodeMemory,
 ): Promise<DecodedChunk> {
-  const { imageSize, contextLength } = settings;
-  const imageBytes = imageSize * imageSize * 3;
-  const pixels = new Uint8Array(chunk.keys.length * imageBytes);
-  const room = new PixelRoom();
+  const { contextLength } = settings;
+  const imageBytes = pixelBytes(1, settings);
+  const numBytes = chunk.keys.length * imageBytes;
+  const pixels = memory?.pixels?.length === numBytes ? memory.pixels : new Uint8Array(numBytes);
+  const room = memory?.room ?? new PixelRoom();
   const failures: (string | null)[] = [];
   for (const i of chunk.keys.keys()) {
+    const out = pixels.subarray(i * imageBytes, (i + 1) * imageBytes);
     try {
-      await transformImage(
-        chunk,
-        i,
-        settings,
-        room,
-        cache,
-        pixels.subarray(i * imageBytes, (i + 1) * imageBytes),
-      );
+      await transformImage(chunk, i, settings, room, cache, out);
       failures.push(null);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
+      out.fill(0);
       failures.push(error.message);
     }
   }

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
 import { DecodedCache } from './decoded-cache.js';
+import { PixelRoom } from './image/pixels.js';
 import { loadTokenizer, type TokenizerFile } from './text/tokenizer.js';
 import { serveThread } from './thread-pool.js';
 
@@ -13,12 +14,33 @@ export interface DecodeWorkerData {
   readonly cacheMemory?: SharedArrayBuffer | undefined;
 }
 
+/** A chunk, and memory for its pixels, whatever that holds. */
+export interface DecodeJob {
+  readonly chunk: Chunk;
+  readonly pixels?: Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** A decoded chunk, and the memory of its files' bytes, of which no more use is made. */
+export interface DecodeResult {
+  readonly decoded: DecodedChunk;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
 if (parentPort !== null) {
   const { settings, tokenizer: file, cacheMemory } = workerData as DecodeWorkerData;
   const tokenizer = loadTokenizer(file);
   const cache = cacheMemory === undefined ? undefined : new DecodedCache(cacheMemory);
-  serveThread<Chunk, DecodedChunk>(
-    async (chunk) => decodeChunk(chunk, settings, await tokenizer, cache),
-    ({ pixels, tokens, numTokens }) => [pixels.buffer, tokens.buffer, numTokens.buffer],
+  const room = new PixelRoom();
+  serveThread<DecodeJob, DecodeResult>(
+    async ({ chunk, pixels }) => ({
+      decoded: await decodeChunk(chunk, settings, await tokenizer, cache, { room, pixels }),
+      bytes: chunk.bytes,
+    }),
+    ({ decoded: { pixels, tokens, numTokens }, bytes }) => [
+      pixels.buffer,
+      tokens.buffer,
+      numTokens.buffer,
+      bytes.buffer,
+    ],
   );
 }

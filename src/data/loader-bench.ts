@@ -176,6 +176,12 @@ class KeepingDecoder implements Decoder {
     this.capacity = 2 * Math.max(1, workers) + 1;
   }
 
+  room(numBytes: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(numBytes);
+  }
+
+  release(): void {}
+
   async decode({ keys, bytes, offsets, texts }: Chunk): Promise<DecodedChunk> {
     for (let i = 0; i < keys.length; i++) {
       const file = bytes.subarray(offsets[i], offsets[i + 1]);

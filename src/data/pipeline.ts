@@ -192,6 +192,8 @@ export async function openPipeline(
 /** Decodes nothing, of which it can do much at a time. */
 const NO_DECODER: Decoder = {
   capacity: 16,
+  room: (numBytes) => new Uint8Array(numBytes),
+  release: () => undefined,
   decode: () => Promise.reject(new DataError('Nothing is decoded where only batches are planned.')),
   close: async () => {},
 };

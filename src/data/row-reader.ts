@@ -1,5 +1,6 @@
 /** Reads the rows of one source in the order in which an epoch visits them, without reading a piece of a file often. */
 import { DataError } from '../errors.js';
+import { freeMemory, ReadScope } from './free-memory.js';
 import type { PositionRange, WindowOrder } from './order/window-order.js';
 import type { Row } from './schema.js';
 import type { Source } from './sources/source.js';
@@ -14,6 +15,8 @@ export interface RowPlace {
 export interface RowReader {
   /** The rows at the places, in their order. @throws DataError of the source */
   read(places: readonly RowPlace[]): Promise<Row[]>;
+  /** Says that the bytes of a row that was read will not be looked at any more. */
+  done(row: Row): void;
   /** Says that no place before this one will be read. */
   release(place: RowPlace): void;
   /** Begins no new read and waits for those under way. */
@@ -44,6 +47,12 @@ const SCATTERED_BYTES = 128 * 2 ** 20;
 
 /** Rows read at a time where a window is read as it is stored. */
 const SLICE_ROWS = 128;
+
+/**
+ * Slices that nobody waits for yet, read for each slice's worth of rows that are taken. None before: on few cores
+ * reading ahead would take the time in which the first batch is decoded.
+ */
+const SLICES_AHEAD = 4;
 
 /** Windows planned ahead of the one that is visited, so that an epoch's small first ones do not stall it. */
 const AHEAD = 2;
@@ -84,6 +93,8 @@ class ScatteredReader implements RowReader {
     return read;
   }
 
+  done(): void {} // the source may keep them
+
   release(): void {}
 
   async close(): Promise<void> {
@@ -120,6 +131,8 @@ interface LoadedWindow extends PositionRange {
 export class WindowReader implements RowReader {
   readonly #options: RowReaderOptions;
   readonly #maxBytes: number;
+  /** Rows handed out whose bytes are nobody else's. */
+  readonly #own = new WeakSet<Row>();
   /** In the order in which they are visited. */
   #windows: LoadedWindow[] = [];
   /** Where the first window that is not among them begins. */
@@ -127,6 +140,9 @@ export class WindowReader implements RowReader {
   /** No place before it will be asked for. */
   #released: RowPlace;
   #heldBytes = 0;
+  #numTaken = 0;
+  /** Slices read before anybody waited for their window. */
+  #numAhead = 0;
   #reading = false;
   #lastReading: Promise<void> = Promise.resolve();
   #closed = false;
@@ -148,6 +164,10 @@ export class WindowReader implements RowReader {
     const rows = Promise.all(places.map((place) => this.#take(place)));
     this.#pump();
     return rows;
+  }
+
+  done(row: Row): void {
+    if (this.#own.delete(row)) for (const bytes of bytesIn(row)) freeMemory(bytes);
   }
 
   release(place: RowPlace): void {
@@ -180,10 +200,14 @@ export class WindowReader implements RowReader {
     if (window !== undefined && slice !== undefined) {
       window.wanted = true;
       await slice.ready;
+      this.#numTaken++;
       const row = window.rows.get(place.position);
       this.#remove(window, place.position);
       this.#pump();
-      if (row !== undefined) return row;
+      if (row !== undefined) {
+        this.#own.add(row);
+        return row;
+      }
     }
     // It was read and let go before.
     const [row] = await source.readRows([order.rowAt(place.epoch, place.position)], columns);
@@ -233,6 +257,7 @@ export class WindowReader implements RowReader {
 
   async #readAhead(): Promise<void> {
     for (let window = this.#due(); window !== undefined && !this.#closed; window = this.#due()) {
+      if (!window.wanted) this.#numAhead++;
       await this.#readSlice(window, window.slices[window.numRead++] as Slice);
     }
     this.#reading = false;
@@ -242,28 +267,35 @@ export class WindowReader implements RowReader {
   #due(): LoadedWindow | undefined {
     // A window that is used up goes.
     while (this.#windows[0] !== undefined && isUsedUp(this.#windows[0])) this.#windows.shift();
-    const unread = this.#windows.find(({ numRead, slices }) => numRead < slices.length);
-    if (unread !== undefined) {
-      return unread.wanted || this.#heldBytes < this.#maxBytes ? unread : undefined;
+    const unread = this.#windows.filter(({ numRead, slices }) => numRead < slices.length);
+    const [first] = unread;
+    // One that somebody waits for comes before an earlier one that nobody does, which may never be read.
+    if (first !== undefined) {
+      return unread.find(({ wanted }) => wanted) ?? (this.#mayReadAhead ? first : undefined);
     }
     const { epochs } = this.#options;
     const ended = epochs !== undefined && this.#next.epoch >= epochs;
-    return ended || this.#windows.length > AHEAD || this.#heldBytes >= this.#maxBytes
-      ? undefined
-      : this.#open();
+    return ended || this.#windows.length > AHEAD || !this.#mayReadAhead ? undefined : this.#open();
+  }
+
+  get #mayReadAhead(): boolean {
+    const allowed = SLICES_AHEAD * Math.floor(this.#numTaken / SLICE_ROWS);
+    return this.#heldBytes < this.#maxBytes && this.#numAhead < allowed;
   }
 
   async #readSlice(window: LoadedWindow, slice: Slice): Promise<void> {
     const { source, order, columns } = this.#options;
     const indices = slice.positions.map((position) => order.rowAt(window.epoch, position));
     try {
-      const rows = await source.readRows(indices, columns);
+      const scope = new ReadScope();
+      const rows = await source.readRows(indices, columns, scope);
       for (const [i, position] of slice.positions.entries()) {
         if (isBefore({ epoch: window.epoch, position }, this.#released)) continue;
-        const row = detached(rows[i] as Row);
+        const row = copied(rows[i] as Row);
         window.rows.set(position, row);
         this.#heldBytes += bytesOf(row);
       }
+      scope.free();
       slice.settle();
     } catch (error) {
       slice.settle(error);
@@ -289,10 +321,16 @@ function newSlice(positions: readonly number[]): Slice {
 }
 
 /** The row with bytes of its own: a view would keep the whole piece of the file that it was cut from. */
-function detached(row: Row): Row {
-  const { image } = row;
-  if (!(image instanceof Uint8Array) || image.byteLength === image.buffer.byteLength) return row;
-  return { ...row, image: image.slice() };
+function copied(row: Row): Row {
+  const copy = { ...row };
+  for (const [column, value] of Object.entries(row)) {
+    if (value instanceof Uint8Array) copy[column] = new Uint8Array(value);
+  }
+  return copy;
+}
+
+function bytesIn(row: Row): Uint8Array<ArrayBuffer>[] {
+  return Object.values(row).filter((value) => value instanceof Uint8Array) as Uint8Array<ArrayBuffer>[];
 }
 
 /** About what a row takes. */

@@ -22,6 +22,8 @@ export interface Sample extends CaptionSample {
   readonly pixels: Uint8Array;
   /** Instead of pixels, where the source has a store of them. */
   readonly features?: Float32Array;
+  /** Says that the pixels will not be looked at any more, so that their memory can be used for others. At most once. */
+  readonly release: () => void;
 }
 
 /**
@@ -67,6 +69,7 @@ export interface Position {
 }
 
 const NO_BYTES = new Uint8Array(0);
+const NOTHING = (): void => undefined;
 
 /**
  * Keeps as many chunks under way as the decoder has use for, of the positions that the slots will take if no sample
@@ -224,11 +227,13 @@ export class SampleStream {
     const rows = await reader.read(group.map(({ place }) => place));
     return group.map(({ number, place }, i) => {
       const index = order.rowAt(place.epoch, place.position);
-      return [number, this.#inspect(rows[i] as Row, index, place)] as const;
+      const row = rows[i] as Row;
+      const sample = this.#inspect(row, index, place);
+      return [number, { ...sample, done: () => reader.done(row) }] as const;
     });
   }
 
-  #inspect(row: Row, index: number, { source, epoch }: Place): LoadedRow {
+  #inspect(row: Row, index: number, { source, epoch }: Place): Omit<LoadedRow, 'done'> {
     const key = sampleKey(row);
     const { image, ...captions } = row;
     const bytes = image instanceof Uint8Array ? image : NO_BYTES;
@@ -241,6 +246,7 @@ export class SampleStream {
       fault: rowFault(row) ?? keyFault ?? (this.#options.images ? faultOfImage(row) : undefined),
       present: this.#options.present(row),
       pixels: NO_BYTES,
+      release: NOTHING,
     };
     return { index: (this.#firstRows[source] as number) + index, image: bytes, sample };
   }
@@ -262,14 +268,25 @@ export class SampleStream {
       const found = await lookup.finally(() => this.#lookups.delete(lookup));
       for (const [i, [number, { sample }]] of own.entries()) samples.set(number, { ...sample, ...found[i] });
     }
-    if (!images || usable.length === 0) return samples;
+    if (!images || usable.length === 0) {
+      for (const { done } of rows.values()) done();
+      return samples;
+    }
     const chunk = packChunk(
       usable.map(([, row]) => row),
       this.#cache,
       epoch,
+      decoder,
     );
+    for (const { done } of rows.values()) done();
     const decoded = await decoder.decode(chunk);
-    for (const [i, [number, { sample }]] of usable.entries()) samples.set(number, unpack(decoded, i, sample));
+    let numUsed = decoded.failures.filter((fault) => fault === null).length;
+    const release = (): void => {
+      if (--numUsed === 0) decoder.release(decoded.pixels);
+    };
+    for (const [i, [number, { sample }]] of usable.entries()) {
+      samples.set(number, unpack(decoded, i, sample, release));
+    }
     return samples;
   }
 }
@@ -280,13 +297,20 @@ interface LoadedRow {
   /** The image's file. */
   readonly image: Uint8Array;
   readonly sample: Sample;
+  /** Says that the file is done with. */
+  readonly done: () => void;
 }
 
-function packChunk(rows: readonly LoadedRow[], cache: DecodedCache | undefined, epoch: number): Chunk {
+function packChunk(
+  rows: readonly LoadedRow[],
+  cache: DecodedCache | undefined,
+  epoch: number,
+  decoder: Decoder,
+): Chunk {
   const files = rows.map(({ index, image }) => (cache?.has(index) ? NO_BYTES : image));
   const offsets = [0];
   for (const file of files) offsets.push((offsets.at(-1) as number) + file.length);
-  const bytes = new Uint8Array(offsets.at(-1) as number);
+  const bytes = decoder.room(offsets.at(-1) as number);
   for (const [i, file] of files.entries()) bytes.set(file, offsets[i]);
   return {
     epoch,
@@ -298,9 +322,9 @@ function packChunk(rows: readonly LoadedRow[], cache: DecodedCache | undefined, 
   };
 }
 
-function unpack(decoded: DecodedChunk, i: number, sample: Sample): Sample {
+function unpack(decoded: DecodedChunk, i: number, sample: Sample, release: () => void): Sample {
   const fault = decoded.failures[i];
   if (typeof fault === 'string') return { ...sample, fault };
   const length = decoded.pixels.length / decoded.failures.length;
-  return { ...sample, pixels: decoded.pixels.subarray(i * length, (i + 1) * length) };
+  return { ...sample, pixels: decoded.pixels.subarray(i * length, (i + 1) * length), release };
 }

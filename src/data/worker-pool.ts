@@ -1,9 +1,17 @@
 /** Decodes chunks in worker threads, or in this one. */
 import { builtFile } from '../built-file.js';
 import { DataError } from '../errors.js';
-import { type Chunk, type DecodedChunk, type DecodeSettings, decodeChunk } from './decode-chunk.js';
-import type { DecodeWorkerData } from './decode-worker.js';
+import {
+  type Chunk,
+  type DecodedChunk,
+  type DecodeSettings,
+  decodeChunk,
+  pixelBytes,
+} from './decode-chunk.js';
+import type { DecodeJob, DecodeResult, DecodeWorkerData } from './decode-worker.js';
 import type { DecodedCache } from './decoded-cache.js';
+import { PixelRoom } from './image/pixels.js';
+import { SpareMemory } from './spare-memory.js';
 import type { Tokenizer } from './text/token-batch.js';
 import { loadTokenizer, type TokenizerFile } from './text/tokenizer.js';
 import { ThreadPool } from './thread-pool.js';
@@ -12,8 +20,12 @@ import { ThreadPool } from './thread-pool.js';
 export interface Decoder {
   /** Chunks worth having under way at a time. */
   readonly capacity: number;
+  /** Memory for a chunk's bytes: at least so many, of any content. */
+  room(numBytes: number): Uint8Array<ArrayBuffer>;
   /** Decodes a chunk; the chunk's bytes may be moved away. @throws DataError if a worker stopped or the decoder closed. */
   decode(chunk: Chunk): Promise<DecodedChunk>;
+  /** Takes the pixels of a decoded chunk back, for another; nobody may look at them afterwards. */
+  release(pixels: Uint8Array<ArrayBuffer>): void;
   /** Ends all work; chunks under way are rejected. May be called again. */
   close(): Promise<void>;
 }
@@ -44,6 +56,9 @@ function tokenizerOf(file: TokenizerFile): Promise<Tokenizer> {
 
 class InlineDecoder implements Decoder {
   readonly capacity = 2;
+  readonly #room = new PixelRoom();
+  readonly #bytes = new SpareMemory(this.capacity);
+  readonly #pixels = new SpareMemory(this.capacity);
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -53,13 +68,25 @@ class InlineDecoder implements Decoder {
     private cache: DecodedCache | undefined,
   ) {}
 
+  room(numBytes: number): Uint8Array<ArrayBuffer> {
+    return this.#bytes.take(numBytes);
+  }
+
   decode(chunk: Chunk): Promise<DecodedChunk> {
-    const decoded = this.#last.then(() => {
+    const decoded = this.#last.then(async () => {
       if (this.#closed) throw closedError();
-      return decodeChunk(chunk, this.settings, this.tokenizer, this.cache);
+      const pixels = this.#pixels.takeExact(pixelBytes(chunk.keys.length, this.settings));
+      const memory = { room: this.#room, pixels };
+      const done = await decodeChunk(chunk, this.settings, this.tokenizer, this.cache, memory);
+      this.#bytes.put(chunk.bytes);
+      return done;
     });
     this.#last = decoded.catch(() => undefined);
     return decoded;
+  }
+
+  release(pixels: Uint8Array<ArrayBuffer>): void {
+    this.#pixels.put(pixels);
   }
 
   async close(): Promise<void> {
@@ -71,14 +98,20 @@ class InlineDecoder implements Decoder {
 
 /** Worker threads that take chunks from one queue. If one stops, nothing more is decoded: see {@link ThreadPool}. */
 export class WorkerPool implements Decoder {
-  readonly #threads: ThreadPool<Chunk, DecodedChunk>;
+  readonly #threads: ThreadPool<DecodeJob, DecodeResult>;
+  readonly #settings: DecodeSettings;
+  readonly #bytes: SpareMemory;
+  readonly #pixels: SpareMemory;
 
   constructor(numWorkers: number, data: DecodeWorkerData) {
     this.#threads = new ThreadPool(builtFile(import.meta.url, './decode-worker.js'), numWorkers, data, {
-      transfer: ({ bytes }) => [bytes.buffer],
+      transfer: ({ chunk, pixels }) => [chunk.bytes.buffer, ...(pixels === undefined ? [] : [pixels.buffer])],
       stopped: workerError,
       closed: closedError,
     });
+    this.#settings = data.settings;
+    this.#bytes = new SpareMemory(this.capacity);
+    this.#pixels = new SpareMemory(this.capacity);
   }
 
   get capacity(): number {
@@ -90,12 +123,25 @@ export class WorkerPool implements Decoder {
     return this.#threads.threadIds;
   }
 
-  decode(chunk: Chunk): Promise<DecodedChunk> {
-    return this.#threads.run(chunk);
+  room(numBytes: number): Uint8Array<ArrayBuffer> {
+    return this.#bytes.take(numBytes);
   }
 
-  close(): Promise<void> {
-    return this.#threads.close();
+  release(pixels: Uint8Array<ArrayBuffer>): void {
+    this.#pixels.put(pixels);
+  }
+
+  async decode(chunk: Chunk): Promise<DecodedChunk> {
+    const pixels = this.#pixels.takeExact(pixelBytes(chunk.keys.length, this.#settings));
+    const { decoded, bytes } = await this.#threads.run({ chunk, pixels });
+    this.#bytes.put(bytes);
+    return decoded;
+  }
+
+  async close(): Promise<void> {
+    await this.#threads.close();
+    this.#bytes.clear();
+    this.#pixels.clear();
   }
 }
 

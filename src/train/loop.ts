@@ -141,6 +141,7 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
     if (due(options.checkpointEvery) || last || signal?.aborted || best?.step === step) {
       await save(batch, { loss, gradNorm });
     }
+    loader.recycle(batch);
     lastEnd = performance.now();
   }
   const finished = step >= schedule.totalSteps;

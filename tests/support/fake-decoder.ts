@@ -14,6 +14,8 @@ export function fakeDecoder(capacity: number): DecoderFactory {
     let chunks = 0;
     return {
       capacity,
+      room: (numBytes) => new Uint8Array(numBytes),
+      release: () => undefined,
       decode: async (chunk: Chunk): Promise<DecodedChunk> => {
         for (let turn = (chunks++ * 7) % 5; turn > 0; turn--) await undefined;
         const { keys, texts, bytes, offsets } = chunk;

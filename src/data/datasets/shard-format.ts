@@ -1,10 +1,8 @@
 /** Formats of shards and what the names of files say of them. */
 import type { ShardFormat } from '../schema.js';
-import { openArrowShard } from '../sources/arrow.js';
 import type { BlockCache } from '../sources/block-cache.js';
 import { openCsvShard } from '../sources/csv.js';
 import { openJsonShard } from '../sources/json.js';
-import { openParquetShard } from '../sources/parquet.js';
 import type { Shard } from '../sources/source.js';
 import { openWebDatasetShard } from '../sources/webdataset.js';
 import { fileNameOf } from '../storage/location.js';
@@ -79,10 +77,11 @@ export async function openShard(
   const { text, isPacked } = endingOf(file.path) as Ending;
   const plain = isPacked ? await storage.openUnpacked(file) : file;
   switch (format) {
+    // Their libraries take long to load, which the first batch of other formats should not wait for.
     case 'arrow':
-      return openArrowShard(plain, cache);
+      return (await import('../sources/arrow.js')).openArrowShard(plain, cache);
     case 'parquet':
-      return openParquetShard(plain, cache);
+      return (await import('../sources/parquet.js')).openParquetShard(plain, cache);
     case 'webdataset':
       return openWebDatasetShard(plain, cache, size);
     case 'csv':

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { ConfigError, DataError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
+import type { ReadScope } from '../free-memory.js';
 import { mapConcurrently } from '../map-concurrently.js';
 import { captionKinds, FAULT, type Row, rowFault, sampleKey, type Value } from '../schema.js';
 import type { ColumnOrigin, ShardInfo, Source, SourceContent } from '../sources/source.js';
@@ -63,8 +64,8 @@ export class SchemaSource implements Source {
       .digest('hex');
   }
 
-  async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
-    const rows = await this.source.readRows(indices, this.#rawColumns(columns));
+  async readRows(indices: readonly number[], columns: readonly string[], scope?: ReadScope): Promise<Row[]> {
+    const rows = await this.source.readRows(indices, this.#rawColumns(columns), scope);
     const mapped = rows.map((row) => this.#map(row, columns));
     const read = columns.includes('image') ? await this.#readImages(mapped, rows) : mapped;
     return read.map((row) => settle(row, columns));

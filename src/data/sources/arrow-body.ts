@@ -41,6 +41,12 @@ export async function readRanges(
 
 /** The bytes from `start` to `end` of the file out of the pieces, as bytes of their own. */
 export function cut(pieces: readonly Piece[], start: number, end: number): Uint8Array {
+  const bytes = view(pieces, start, end);
+  return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice();
+}
+
+/** As {@link cut}, but shares the piece's bytes. */
+export function view(pieces: readonly Piece[], start: number, end: number): Uint8Array {
   if (end === start) return new Uint8Array(0);
   let [low, high] = [0, pieces.length - 1];
   while (low < high) {
@@ -49,9 +55,7 @@ export function cut(pieces: readonly Piece[], start: number, end: number): Uint8
     else high = middle - 1;
   }
   const piece = pieces[low] as Piece;
-  const from = start - piece.start;
-  const isWhole = from === 0 && end - start === piece.bytes.length;
-  return isWhole ? piece.bytes : piece.bytes.slice(from, end - piece.start);
+  return piece.bytes.subarray(start - piece.start, end - piece.start);
 }
 
 /**
@@ -80,12 +84,6 @@ export async function readBuffers(
     buffers.set(region, plain.byteOffset % 8 === 0 ? plain : plain.slice());
   }
   return buffers;
-}
-
-/** As {@link cut}, but shares the piece's bytes. */
-function view(pieces: readonly Piece[], start: number, end: number): Uint8Array {
-  const piece = pieces.findLast((each) => each.start <= start) as Piece;
-  return piece.bytes.subarray(start - piece.start, end - piece.start);
 }
 
 /** Undoes a buffer's compression: its length of eight bytes, -1 for none, then the compressed bytes. */

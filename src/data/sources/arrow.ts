@@ -12,9 +12,10 @@ import { type DataType, MetadataVersion, type Schema, Type } from 'apache-arrow'
 import { Footer } from 'apache-arrow/ipc/metadata/file';
 import { Message, type RecordBatch } from 'apache-arrow/ipc/metadata/message';
 import { DataError } from '../../errors.js';
+import type { ReadScope } from '../free-memory.js';
 import type { Row, Value } from '../schema.js';
 import { cutOff, message as messageOf, type StoredFile } from '../storage/stored-file.js';
-import { cut, readBuffers, readRanges } from './arrow-body.js';
+import { cut, readBuffers, readRanges, view } from './arrow-body.js';
 import { type Cells, cellsOf } from './arrow-cells.js';
 import { UnsupportedError, verifyFooter, verifyMessage } from './arrow-flatbuffer.js';
 import { type Layout, layoutOf, type Region, regionsOf } from './arrow-layout.js';
@@ -230,7 +231,7 @@ class ArrowShard implements Shard {
     this.numGroups = batches.length;
   }
 
-  async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
+  async readRows(indices: readonly number[], columns: readonly string[], scope?: ReadScope): Promise<Row[]> {
     const places = new Map<Batch, number[]>();
     for (const [place, index] of indices.entries()) {
       const batch = this.#batchOf(index);
@@ -245,7 +246,7 @@ class ArrowShard implements Shard {
         const local = wanted.map((place) => (indices[place] as number) - batch.firstRow);
         return columns.map(async (column) => {
           const cells = await this.#cells(batch, this.columns.indexOf(column));
-          const values = await this.#values(batch, cells, column, local);
+          const values = await this.#values(batch, cells, column, local, scope);
           for (const [i, place] of wanted.entries()) (rows[place] as Row)[column] = values[i] as Value;
         });
       }),
@@ -275,7 +276,13 @@ class ArrowShard implements Shard {
   }
 
   /** Reads the cells of rows, after the ranges that they lie in where the buffer was left in the file. */
-  async #values(batch: Batch, cells: Cells, column: string, rows: readonly number[]): Promise<Value[]> {
+  async #values(
+    batch: Batch,
+    cells: Cells,
+    column: string,
+    rows: readonly number[],
+    scope?: ReadScope,
+  ): Promise<Value[]> {
     try {
       const ranges: [start: number, end: number][] = [];
       for (const row of rows) {
@@ -284,9 +291,11 @@ class ArrowShard implements Shard {
         });
       }
       const pieces = await readRanges(this.file, ranges);
+      for (const { bytes } of pieces) scope?.own(bytes);
+      const part = scope === undefined ? cut : view;
       return rows.map((row) =>
         cells.get(row, ({ offset }, start, end) =>
-          cut(pieces, batch.offset + offset + start, batch.offset + offset + end),
+          part(pieces, batch.offset + offset + start, batch.offset + offset + end),
         ),
       );
     } catch (cause) {

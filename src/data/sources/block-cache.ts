@@ -38,6 +38,11 @@ export class BlockCache {
     return block;
   }
 
+  /** The block of that key, if it is here. */
+  held<T>(key: string): Promise<T> | undefined {
+    return this.#entries.get(key)?.block as Promise<T> | undefined;
+  }
+
   clear(): void {
     this.#entries.clear();
     this.#bytes = 0;

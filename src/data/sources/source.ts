@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { ConfigError, DataError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
+import type { ReadScope } from '../free-memory.js';
 import type { Row, Value } from '../schema.js';
 import { fileNameOf } from '../storage/location.js';
 
@@ -68,9 +69,11 @@ export interface Source {
   /**
    * Reads the given columns of the given rows, in the order of `indices` (repeats allowed).
    *
+   * @param scope given if nobody will soon ask for these rows again, so that nothing of them is worth keeping: the
+   *   memory that their bytes lie in may be the scope's, which frees it when the caller has copied them.
    * @throws ConfigError for a column that is not there; DataError for a row out of range or a damaged shard.
    */
-  readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]>;
+  readRows(indices: readonly number[], columns: readonly string[], scope?: ReadScope): Promise<Row[]>;
   /** Reads a whole column into memory, for light ones (key, captions, split, labels). Throws as `readRows` does. */
   readColumn(column: string): Promise<Value[]>;
   close(): Promise<void>;
@@ -87,7 +90,7 @@ export interface Shard {
   readonly numGroups?: number;
   /** A column that it lacks may be asked for, and is null. */
   readonly sparse?: boolean;
-  readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]>;
+  readRows(indices: readonly number[], columns: readonly string[], scope?: ReadScope): Promise<Row[]>;
   readColumn(column: string): Promise<Value[]>;
 }
 
@@ -145,7 +148,7 @@ export class ShardedSource implements Source {
     this.content = contentOf(opened);
   }
 
-  async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
+  async readRows(indices: readonly number[], columns: readonly string[], scope?: ReadScope): Promise<Row[]> {
     for (const column of columns) this.#check(column);
     const byShard = new Map<number, { local: number[]; places: number[] }>();
     for (const [place, index] of indices.entries()) {
@@ -164,7 +167,7 @@ export class ShardedSource implements Source {
     const rows = new Array<Row>(indices.length);
     await Promise.all(
       [...byShard].map(async ([shard, { local, places }]) => {
-        const found = await (this.#shards[shard] as Shard).readRows(local, columns);
+        const found = await (this.#shards[shard] as Shard).readRows(local, columns, scope);
         for (const [i, place] of places.entries()) rows[place] = found[i] as Row;
       }),
     );
@@ -271,13 +274,13 @@ export class RowSubset implements Source {
       .digest('hex');
   }
 
-  async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
+  async readRows(indices: readonly number[], columns: readonly string[], scope?: ReadScope): Promise<Row[]> {
     const rows = indices.map((index) => {
       const row = this.rows[index];
       if (row === undefined) throw outOfRange(this, index);
       return row;
     });
-    return this.source.readRows(rows, columns);
+    return this.source.readRows(rows, columns, scope);
   }
 
   async readColumn(column: string): Promise<Value[]> {

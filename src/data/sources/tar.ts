@@ -86,13 +86,15 @@ export function* readMember(
 
 /** Sums all bytes, those of the sum itself as spaces. Old writers took bytes as signed. */
 function checkSum(header: Uint8Array, at: number): void {
-  let unsigned = 0;
-  let signed = 0;
+  let unsigned = 8 * 0x20;
+  let numNegative = 0;
   for (let i = 0; i < BLOCK; i++) {
-    const byte = i >= 148 && i < 156 ? 0x20 : (header[i] as number);
+    if (i === 148) i = 156;
+    const byte = header[i] as number;
     unsigned += byte;
-    signed += byte < 128 ? byte : byte - 256;
+    numNegative += byte >> 7;
   }
+  const signed = unsigned - 256 * numNegative;
   const expected = readNumber(header.subarray(148, 156), at);
   if (expected === unsigned || expected === signed) return;
   throw new Error(`the header at byte ${at} does not have its checksum`);

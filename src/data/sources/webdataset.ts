@@ -6,6 +6,7 @@
  * comes again later in the shard is an error, since draws depend on it.
  */
 import { DataError } from '../../errors.js';
+import { freeMemory } from '../free-memory.js';
 import type { Value } from '../schema.js';
 import { message, type StoredFile } from '../storage/stored-file.js';
 import type { BlockCache } from './block-cache.js';
@@ -158,7 +159,9 @@ class Window {
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     if (!this.held(offset, length)) {
       const wanted = Math.min(Math.max(length, WINDOW_BYTES), this.file.size - offset);
-      this.#bytes = await this.file.read(offset, wanted);
+      const bytes = await this.file.read(offset, wanted);
+      freeMemory(this.#bytes); // a scan of a large set would else leave it all to the garbage collector
+      this.#bytes = bytes;
       this.#at = offset;
     }
     return this.view(offset, length);
@@ -243,7 +246,7 @@ function parseMember(column: string, bytes: Uint8Array<ArrayBuffer>): Fields {
     return column === 'json' && isObject(value) ? new Map(Object.entries(value)) : new Map([[column, value]]);
   }
   if (TEXTS.has(kind)) return new Map([[column, decodeText(bytes, what)]]);
-  if (!INTEGERS.has(kind)) return new Map([[column, bytes.slice()]]); // not the whole group's, to be sent alone
+  if (!INTEGERS.has(kind)) return new Map([[column, bytes]]);
   const text = decodeText(bytes, what).trim();
   if (!/^[+-]?\d{1,15}$/.test(text)) throw new RecordFault(`${what} is not a whole number.`);
   return new Map([[column, Number(text)]]);

@@ -58,7 +58,8 @@ class LocalFile implements StoredFile {
   ) {}
 
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = new Uint8Array(length);
+    // Not cleared, as all of it is read.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     let file: Awaited<ReturnType<typeof open>>;
     try {
       file = await open(this.path);

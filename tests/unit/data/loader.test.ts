@@ -97,6 +97,21 @@ describe('batches', () => {
     );
   });
 
+  it.each([0, 2])('are the same in memory that is used again, with %i workers', async (workers) => {
+    const fresh = await take(await open({ workers }), 20);
+    const loader = await open({ workers });
+    const memory = new Set<ArrayBufferLike>();
+    for (const expected of fresh) {
+      const batch = await loader.next();
+      expect(Buffer.from(batch.images).equals(Buffer.from(expected.images))).toBe(true);
+      expect(batch.keys).toEqual(expected.keys);
+      memory.add(batch.images.buffer);
+      batch.images.fill(255);
+      loader.recycle(batch);
+    }
+    expect(memory.size).toBeLessThan(20);
+  });
+
   it('change with seed and epoch', async () => {
     const [a] = await take(await open(), 1);
     const [b] = await take(await open({ seed: 6 }), 1);

@@ -71,6 +71,40 @@ describe('WindowReader', () => {
     await reader.close();
   });
 
+  it('frees the bytes of rows that are done with, and no others', async () => {
+    const { reader, source, order } = setup(10, 10, 1e9);
+    const [row, other] = (await reader.read([3, 4].map((position) => ({ epoch: 0, position })))) as [
+      Row,
+      Row,
+    ];
+    reader.done(row);
+    reader.done(row);
+    expect([row, other].map(({ image }) => (image as Uint8Array).length)).toEqual([0, IMAGE_BYTES]);
+    // Read once more, it is the source's own.
+    const [again] = (await reader.read([{ epoch: 0, position: 3 }])) as [Row];
+    reader.done(again);
+    expect((again.image as Uint8Array)[0]).toBe(order.rowAt(0, 3));
+    const [kept] = (await source.readRows([order.rowAt(0, 3)], ['image'])) as [Row];
+    expect((kept.image as Uint8Array).length).toBe(IMAGE_BYTES);
+    await reader.close();
+  });
+
+  it('reads little that nobody waits for before rows are taken', async () => {
+    const { reader, source } = setup(4000, 1000, 1e9);
+    await reader.read([{ epoch: 0, position: 0 }]);
+    await settled();
+    // The first window, which a row was asked of, is a sixteenth.
+    expect(source.numRead).toBe(63);
+    await reader.close();
+  });
+
+  it('reads a window that is waited for though an earlier one is not read', async () => {
+    const { reader, order } = setup(4000, 1000, 1e9);
+    const [row] = await reader.read([{ epoch: 0, position: 3000 }]);
+    expect(row?.key).toBe(`k${order.rowAt(0, 3000)}`);
+    await reader.close();
+  });
+
   it('reads nothing before its start, and forgets what is released', async () => {
     const { reader, order, asked } = setup(300, 100, 1e9, 150);
     await reader.read([{ epoch: 0, position: 199 }]);

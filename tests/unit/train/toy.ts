@@ -87,6 +87,7 @@ export function toyLoader(seed: number, resumeFrom?: SavedLoaderState, mixFrom?:
       recorder.record(batch, epoch);
       return batch;
     },
+    recycle: () => undefined,
     state: () => ({
       // As the real one: an epoch's end is not the next one's beginning.
       epoch: Math.floor(Math.max(0, at - 1) / BATCHES_PER_EPOCH),

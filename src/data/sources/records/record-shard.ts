@@ -1,5 +1,6 @@
 /** Random access to a file's records by way of their index. */
 import { DataError } from '../../../errors.js';
+import { freeMemory, type ReadScope } from '../../free-memory.js';
 import { FAULT, type Row, type Value } from '../../schema.js';
 import { message, type StoredFile } from '../../storage/stored-file.js';
 import type { BlockCache } from '../block-cache.js';
@@ -44,9 +45,9 @@ export class RecordShard implements Shard {
     this.sparse = format.sparse === true;
   }
 
-  async readRows(indices: readonly number[], columns: readonly string[]): Promise<Row[]> {
+  async readRows(indices: readonly number[], columns: readonly string[], scope?: ReadScope): Promise<Row[]> {
     const groups = indices.map((row) => groupOf(this.index, row));
-    const blocks = this.#groups(new Set(groups));
+    const blocks = this.#groups(new Set(groups), scope);
     const wanted = new Set(columns);
     return Promise.all(
       indices.map(async (row, i) => {
@@ -56,7 +57,9 @@ export class RecordShard implements Shard {
           return faulty(columns, tooLong(this.index.lengths[group] as number, this.format.maxRecordBytes));
         }
         const place = 2 * (row - (this.index.firstRows[group] as number));
-        return this.#row(block.bytes.subarray(block.ranges[place], block.ranges[place + 1]), columns, wanted);
+        const record = block.bytes.subarray(block.ranges[place], block.ranges[place + 1]);
+        const found = this.#row(record, columns, wanted);
+        return scope === undefined ? detached(found) : found;
       }),
     );
   }
@@ -85,7 +88,7 @@ export class RecordShard implements Shard {
   }
 
   /** The groups, read where the cache lacks them; a group that is one too long record is left out. */
-  #groups(wanted: ReadonlySet<number>): Map<number, Promise<Group>> {
+  #groups(wanted: ReadonlySet<number>, scope: ReadScope | undefined): Map<number, Promise<Group>> {
     const blocks = new Map<number, Promise<Group>>();
     const missing: Missing[] = [];
     for (const group of [...wanted].sort((a, b) => a - b)) {
@@ -95,14 +98,15 @@ export class RecordShard implements Shard {
         new Promise((resolve, reject) => {
           missing.push({ group, resolve, reject });
         });
-      const block = this.cache.get(`${this.path}\0${group}`, bytes, read);
+      const key = `${this.path}\0${group}`;
+      const block = scope ? (this.cache.held<Group>(key) ?? read()) : this.cache.get(key, bytes, read);
       block.catch(() => undefined); // thrown where it is awaited, and another may be first
       blocks.set(group, block);
     }
     for (let i = 0; i < missing.length; ) {
       const start = i++;
       while (i < missing.length && this.#joins(missing[start] as Missing, missing[i - 1], missing[i])) i++;
-      void this.#read(missing.slice(start, i));
+      void this.#read(missing.slice(start, i), scope);
     }
     return blocks;
   }
@@ -117,18 +121,21 @@ export class RecordShard implements Shard {
     return (this.index.offsets[group] as number) + (this.index.lengths[group] as number);
   }
 
-  /** Reads groups that follow one another. */
-  async #read(run: readonly Missing[]): Promise<void> {
+  /** Reads groups that follow one another; in a scope, their bytes are its. */
+  async #read(run: readonly Missing[], scope: ReadScope | undefined): Promise<void> {
     try {
       const start = this.index.offsets[(run[0] as Missing).group] as number;
       const end = this.#end((run.at(-1) as Missing).group);
       const bytes = await this.file.read(start, end - start);
       for (const { group, resolve } of run) {
         const from = (this.index.offsets[group] as number) - start;
+        const to = this.#end(group) - start;
         // Copied, so that a group that stays in the cache does not keep the others' bytes.
-        const own = run.length === 1 ? bytes : bytes.slice(from, this.#end(group) - start);
+        const own = run.length > 1 && scope === undefined ? bytes.slice(from, to) : bytes.subarray(from, to);
         resolve({ bytes: own, ranges: this.#split(group, own) });
       }
+      if (scope !== undefined) scope.own(bytes);
+      else if (run.length > 1) freeMemory(bytes);
     } catch (cause) {
       for (const { reject } of run) reject(cause);
     }
@@ -148,6 +155,14 @@ export class RecordShard implements Shard {
         'Open it again, and do not write to it meanwhile.',
     );
   }
+}
+
+/** The row with bytes of their own, not the whole group's, to be sent alone. */
+function detached(row: Row): Row {
+  for (const [column, value] of Object.entries(row)) {
+    if (value instanceof Uint8Array) row[column] = value.slice();
+  }
+  return row;
 }
 
 function faulty(columns: readonly string[], fault: string, key?: readonly [string, string]): Row {
