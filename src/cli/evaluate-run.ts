@@ -1,6 +1,7 @@
 /** Evaluates a run's checkpoint on a split: what `capstan eval` and the quickstart do. */
 import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { clipMergesPath } from '../assets/index.js';
 import { loadConfig } from '../config/load.js';
 import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { readingOptions } from '../data/datasets/reading-options.js';
@@ -10,6 +11,7 @@ import { readEvalSplit } from '../eval/read-split.js';
 import { listCheckpoints } from '../train/checkpoint.js';
 import { type LoadedClip, loadClip } from '../train/load-clip.js';
 import { runPaths } from '../train/run-folder.js';
+import { engineOptions } from '../train/setup.js';
 
 export interface EvaluateOptions {
   readonly checkpoint?: 'latest' | 'best' | number;
@@ -19,6 +21,8 @@ export interface EvaluateOptions {
   readonly device?: 'auto' | 'cpu' | 'cuda';
   /** Share of the rows that may be broken; by default that of the run's training data. */
   readonly maxSkipRatio?: number;
+  /** Aborting it ends what is being fetched, and the reading. */
+  readonly signal?: AbortSignal;
   /** Told of damaged checkpoints and of broken images that are passed over. */
   readonly warn: (message: string) => void;
 }
@@ -36,7 +40,8 @@ export class RunEvaluation {
   /**
    * Reads the split and loads the model.
    *
-   * @throws ConfigError if the run has no configuration or the data no such split; CheckpointError; DataError
+   * @throws ConfigError if the run has no configuration or the data no such split; CheckpointError; DataError;
+   *   EngineError; AssetError; the signal's reason when aborted
    */
   static async open(runDir: string, options: EvaluateOptions): Promise<RunEvaluation> {
     const config: TrainConfig = await loadConfig(join(runDir, 'config.yaml'));
@@ -50,13 +55,17 @@ export class RunEvaluation {
       // Other data may be stored and laid out in another way.
       ...(otherData ? {} : readingOptions(own)),
     });
+    options.signal?.throwIfAborted();
+    await clipMergesPath({ signal: options.signal });
     const tokenize = await loadTokenize();
     const checkpoint = options.checkpoint ?? 'latest';
     const model = await loadClip(runDir, {
       checkpoint,
       batchSize: config.eval.batchSize,
       precision: config.train.precision,
-      device: options.device ?? config.engine.device,
+      ...engineOptions(config),
+      ...(options.device === undefined ? {} : { device: options.device }),
+      signal: options.signal,
       warn: options.warn,
     });
     const newest = (await listCheckpoints(runPaths(runDir).checkpoints)).at(-1) ?? '';

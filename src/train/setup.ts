@@ -1,10 +1,11 @@
 /** The parts of a run as its configuration describes them. */
+import { clipMergesPath } from '../assets/index.js';
 import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { openSource } from '../data/datasets/open.js';
 import { readingOptions } from '../data/datasets/reading-options.js';
 import type { LoaderOptions, LoaderSource, OrderOptions } from '../data/loader.js';
 import type { Source } from '../data/sources/source.js';
-import { startEngine } from '../engine/index.js';
+import { describeEngine, type EngineOptions, startEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import type { ClipConfig } from '../models/clip/index.js';
 import { ClipTask } from './tasks/clip.js';
@@ -40,13 +41,33 @@ export async function openTrainingData({ data, train }: TrainConfig): Promise<Tr
   }
 }
 
-/** Starts the engine as configured. @throws EngineError */
-export async function startConfiguredEngine({ engine }: TrainConfig): Promise<void> {
-  await startEngine({
+/** The engine's options as a configuration gives them. */
+export function engineOptions({ engine }: TrainConfig): EngineOptions {
+  return {
     device: engine.device,
     ...(engine.threads === 'auto' ? {} : { threads: engine.threads }),
     ...(engine.libtensorflow === null ? {} : { libtensorflow: engine.libtensorflow }),
-  });
+  };
+}
+
+export interface PrepareOptions {
+  /** Told what is computed on. */
+  readonly inform?: ((message: string) => void) | undefined;
+  /** Aborting it ends what is being fetched. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Starts the engine as configured, and sees to it that the tokenizer's files are there, so that what comes after
+ * fetches nothing.
+ *
+ * @throws EngineError, AssetError; the signal's reason when aborted
+ */
+export async function prepareEngine(config: TrainConfig, options: PrepareOptions): Promise<void> {
+  const { inform, signal } = options;
+  await startEngine({ ...engineOptions(config), signal });
+  for (const line of await describeEngine()) inform?.(line);
+  await clipMergesPath({ signal });
 }
 
 /** The model with its optimizer, at its first step. The engine must run. */

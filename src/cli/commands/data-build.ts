@@ -1,8 +1,10 @@
 /** `capstan data build`: the built-in data sets. */
-import { SingleBar } from 'cli-progress';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Manifest } from '../../data/datasets/manifest.js';
+import { DrawingProgress } from '../drawing-progress.js';
 import { formatTable } from '../format-table.js';
+import { share } from '../numbers.js';
+import { untilSignal } from '../signals.js';
 
 /** Flags that every build has. */
 interface CommonFlags {
@@ -97,35 +99,19 @@ function addCommonOptions(command: Command, out: string, size: number): Command 
     .option('--workers <number>', 'pictures rendered at a time (default: the number of cores)', integer);
 }
 
-/** Builds with a progress bar and prints what was built; an interrupted build leaves nothing and ends with 130. */
+/** Builds, showing how far it is, and prints what was built; a build that a signal stops leaves nothing. */
 async function runBuild(out: string, build: (hooks: BuildHooks) => Promise<Manifest>): Promise<void> {
-  const stop = new AbortController();
-  const interrupt = (): void => stop.abort(new Error('interrupted'));
-  process.once('SIGINT', interrupt);
-  const bar = new SingleBar({
-    format: 'drawing {bar} {value}/{total}, {eta_formatted} left',
-    stream: process.stderr,
-    clearOnComplete: true,
-  });
+  const drawing = new DrawingProgress(process.stderr);
   const started = performance.now();
-  try {
-    const manifest = await build({
-      signal: stop.signal,
-      onProgress: (done, total) => {
-        if (done === 1) bar.start(total, 0);
-        bar.update(done);
-      },
-    });
-    bar.stop();
-    process.stdout.write(describe(out, manifest, (performance.now() - started) / 1000));
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    process.stderr.write('Interrupted; nothing was left behind.\n');
-    process.exitCode = 130;
-  } finally {
-    bar.stop();
-    process.off('SIGINT', interrupt);
-  }
+  await untilSignal(async ({ signal }) => {
+    try {
+      const manifest = await build({ signal, onProgress: drawing.update });
+      drawing.stop();
+      process.stdout.write(describe(out, manifest, (performance.now() - started) / 1000));
+    } finally {
+      drawing.stop();
+    }
+  }, 'Interrupted; nothing was left behind.');
 }
 
 /** Reasons shown for files left out; the manifest has them all. */
@@ -175,12 +161,4 @@ function tokenTable(tokens: NonNullable<Manifest['captionTokens']>): string {
 function integer(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('expected a whole number, not negative.');
   return Number(text);
-}
-
-function share(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= 0 && value <= 1)) {
-    throw new InvalidArgumentError('expected a number from 0 to 1.');
-  }
-  return value;
 }

@@ -1,7 +1,7 @@
 /** `capstan train CONFIG`: a training run, or with --dry-run what it would be. */
 import type { Command } from 'commander';
 import { print, printError } from '../printer.js';
-import { abortOnSignals } from '../signals.js';
+import { untilSignal } from '../signals.js';
 
 interface TrainFlags {
   readonly set: string[];
@@ -34,14 +34,14 @@ export function registerTrain(program: Command): void {
       }
       const { train } = await import('../../train/run.js');
       const { inLoopEvaluators } = await import('../../eval/in-loop.js');
-      const signals = abortOnSignals();
-      try {
+      await untilSignal(async (signals) => {
         const result = await train(config, {
           resume: flags.resume,
           evaluators: () => inLoopEvaluators(config, printError),
           inform: printError,
           progress: process.stderr,
           signal: signals.signal,
+          onSteps: () => signals.endBy('save'),
         });
         for (const [name, value] of Object.entries(result.evaluation)) {
           print(`${name}  ${name.endsWith('/skipped') ? value : value.toFixed(4)}`);
@@ -66,9 +66,7 @@ export function registerTrain(program: Command): void {
         );
         const exitCode = signals.exitCode();
         if (exitCode !== undefined) process.exitCode = exitCode;
-      } finally {
-        signals.stop();
-      }
+      });
     });
 }
 
