@@ -8,6 +8,13 @@ export function positiveInteger(text: string): number {
   throw new InvalidArgumentError('Expected a whole number, 1 or more.');
 }
 
+/** Parses a whole number from 0 on. */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError('Expected a whole number, not negative.');
+}
+
 /** Parses a share from 0 to 1. */
 export function share(text: string): number {
   const value = Number(text);
