@@ -124,6 +124,9 @@ export async function ensureAsset(asset: PinnedAsset, options: EnsureOptions = {
       }
       await new Fetch(asset, directory, damage, report, options.signal).run();
     }
+  } catch (error) {
+    report({ title: asset.title, step: 'failed', file: '', done: 0, total: 0 });
+    throw error;
   } finally {
     await release();
   }

@@ -263,6 +263,22 @@ describe('ensureAsset', () => {
     expect(await isAssetCached(asset)).toBe(true);
   });
 
+  it('ends pip when aborted, and leaves nothing of its files', async () => {
+    index.behave({ wheelsOnly: true });
+    const controller = new AbortController();
+    const steps: string[] = [];
+    const fetching = ensureAsset(asset, {
+      signal: controller.signal,
+      onProgress: ({ step }) => {
+        steps.push(step);
+        if (step === 'download') controller.abort(new Error('enough'));
+      },
+    });
+    await expect(fetching).rejects.toThrow('enough');
+    expect(readdirSync(downloads())).toEqual([]);
+    expect([...new Set(steps)]).toEqual(['resolve', 'download', 'failed']);
+  });
+
   it('stops when aborted and continues later', async () => {
     const controller = new AbortController();
     index.intercept = (response, _start, body) => {
