@@ -100,7 +100,7 @@ async function clipStep(options: ClipStepOptions, folder: string): Promise<void>
     };
   }
   console.log(`\n${machineText(machine, versions)}`);
-  report(
+  await report(
     { name: 'clip-step', cases, machine, versions, options: { ...options }, warnings, details },
     options.json,
   );

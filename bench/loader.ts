@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { positiveInteger } from '../src/cli/numbers.js';
+import { positiveInteger, wholeNumber } from '../src/cli/numbers.js';
 import { median } from '../src/statistics.js';
 import { type LoaderData, loaderData } from './lib/loader-data.js';
 import { describeMachine, machineText } from './lib/machine.js';
@@ -56,7 +56,7 @@ export function registerLoader(program: Command): void {
     .option('--files <n>', 'different photographs to make', positiveInteger, 2000)
     .option('--copies <n>', 'times that each shard is there', positiveInteger, 7)
     .option('--starts <n>', 'starts to take the median of', positiveInteger, 3)
-    .option('--seed <n>', 'seed of order and crops', Number, 1)
+    .option('--seed <n>', 'seed of order and crops', wholeNumber, 1)
     .action(benchLoader);
 }
 
@@ -140,7 +140,7 @@ async function benchLoader(options: LoaderBenchOptions): Promise<void> {
     ),
   );
   const details = { firstBatch, one, two, limit, share, memory };
-  report(
+  await report(
     { name: 'loader', cases, machine, versions: bench.versions, options: { ...options }, warnings, details },
     options.json,
   );

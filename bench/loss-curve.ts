@@ -92,7 +92,7 @@ async function lossCurve(options: LossCurveOptions, folder: string): Promise<voi
       target: 1,
     },
   ];
-  report(
+  await report(
     {
       name: 'loss-curve',
       cases,

@@ -2,13 +2,15 @@
 import { Command } from 'commander';
 import { CapstanError } from '../src/errors.js';
 import { registerClipStep } from './clip-step.js';
+import { requireJsonPlace } from './lib/options.js';
 import { registerLoader } from './loader.js';
 import { registerLossCurve } from './loss-curve.js';
 import { registerStepsMemory } from './steps-memory.js';
 
 const program = new Command('npm run bench --')
   .description('Measures capstan beside its peers. Without a name, lists the benches.')
-  .helpCommand(false);
+  .helpCommand(false)
+  .hook('preAction', (_, bench) => requireJsonPlace(bench.opts()));
 for (const register of [registerClipStep, registerLoader, registerLossCurve, registerStepsMemory])
   register(program);
 

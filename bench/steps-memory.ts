@@ -1,6 +1,7 @@
 /** Whether memory stays flat over many steps: resident bytes, tensors and native handles, beside open_clip. */
 import type { Command } from 'commander';
 import { positiveInteger } from '../src/cli/numbers.js';
+import { ConfigError } from '../src/errors.js';
 import { randomBatches, withScratch, writeBatches, writeWeights } from './lib/clip-inputs.js';
 import { LONG_RUN, ourWorker, peerWorker } from './lib/clip-sides.js';
 import { describeMachine, machineText } from './lib/machine.js';
@@ -28,6 +29,12 @@ export function registerStepsMemory(program: Command): void {
 }
 
 async function stepsMemory(options: StepsMemoryOptions, folder: string): Promise<void> {
+  if (options.steps <= options.every) {
+    throw new ConfigError(
+      `--steps is ${options.steps} and --every ${options.every}: that is one reading, which has none to be compared ` +
+        'with. Give more steps, or fewer from one reading to the next.',
+    );
+  }
   const config = modelOf(options);
   const python = await peerPython();
   const machine = describeMachine();
@@ -71,7 +78,7 @@ async function stepsMemory(options: StepsMemoryOptions, folder: string): Promise
   console.log(`${options.model}, batch ${options.batch}, fp32\n`);
   console.log(formatTable(['steps', 'ours MiB', 'tensors', 'handles', 'open_clip MiB'], rows));
   console.log(`\n${machineText(machine, versions)}`);
-  report(
+  await report(
     {
       name: 'steps-memory',
       cases: casesOf(readings),

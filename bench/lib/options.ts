@@ -1,9 +1,10 @@
 /** Options that several benches take. */
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
-import { positiveInteger } from '../../src/cli/numbers.js';
+import { positiveInteger, wholeNumber } from '../../src/cli/numbers.js';
 import { ConfigError } from '../../src/errors.js';
 import { type ClipConfig, checkClipConfig, clipPreset } from '../../src/models/clip/index.js';
+import { requireReplaceable } from '../../src/replace-file.js';
 
 /** A number over 0, for commander. */
 export function positiveNumber(text: string): number {
@@ -28,7 +29,20 @@ export function clipOptions(command: Command, defaults: { model: string; batch: 
     .option('--model <preset>', 'model, by its name in src/models/clip/config.ts', defaults.model)
     .option('--batch <n>', 'images of a step', positiveInteger, defaults.batch)
     .option('--threads <n>', 'threads of each side', positiveInteger, availableParallelism())
-    .option('--seed <n>', 'seed of the initial weights and random inputs', Number, 1);
+    .option('--seed <n>', 'seed of the initial weights and random inputs', wholeNumber, 1);
+}
+
+/** Finds out before the bench runs whether its figures can be written. @throws ConfigError */
+export async function requireJsonPlace({ json }: { readonly json?: string }): Promise<void> {
+  if (json === undefined) return;
+  try {
+    await requireReplaceable(json);
+  } catch (error) {
+    throw new ConfigError(
+      `--json is ${json}, which cannot be written (${(error as Error).message}). Choose another place.`,
+      { cause: error },
+    );
+  }
 }
 
 /** The named preset, checked. */

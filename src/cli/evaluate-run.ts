@@ -17,6 +17,7 @@ import { readEvalSplit } from '../eval/read-split.js';
 import { listCheckpoints } from '../train/checkpoint.js';
 import { type LoadedClip, loadClip } from '../train/load-clip.js';
 import { runPaths } from '../train/run-folder.js';
+import { engineOptions, prepareTokenizer } from '../train/setup.js';
 import { machineIdentity, modelIdentity } from './model-identity.js';
 import { withStorage } from './with-storage.js';
 
@@ -30,6 +31,8 @@ export interface EvaluateOptions {
   readonly maxSkipRatio?: number;
   /** Whether embeddings of the images are kept in the run's folder for the next evaluation. Default true. */
   readonly cache?: boolean;
+  /** Aborting it ends what is being fetched, and the reading. */
+  readonly signal?: AbortSignal;
   /** Told of damaged checkpoints and of broken images that are passed over. */
   readonly warn: (message: string) => void;
 }
@@ -47,7 +50,8 @@ export class RunEvaluation {
   /**
    * Reads the split and loads the model.
    *
-   * @throws ConfigError if the run has no configuration or the data no such split; CheckpointError; DataError
+   * @throws ConfigError if the run has no configuration or the data no such split; CheckpointError; DataError;
+   *   EngineError; AssetError; the signal's reason when aborted
    */
   static async open(runDir: string, options: EvaluateOptions): Promise<RunEvaluation> {
     const config: TrainConfig = await loadConfig(join(runDir, 'config.yaml'));
@@ -65,12 +69,16 @@ export class RunEvaluation {
         ...(otherData ? {} : readingOptions(own)),
       }),
     );
+    options.signal?.throwIfAborted();
+    await prepareTokenizer(config, options.signal);
     const checkpoint = options.checkpoint ?? 'latest';
     const model = await loadClip(runDir, {
       checkpoint,
       batchSize: config.eval.batchSize,
       precision: config.train.precision,
-      device: options.device ?? config.engine.device,
+      ...engineOptions(config),
+      ...(options.device === undefined ? {} : { device: options.device }),
+      signal: options.signal,
       warn: options.warn,
     });
     const embeddings: EmbeddingCache = {

@@ -1,20 +1,13 @@
 /** The directory in which TensorFlow keeps what XLA compiled. */
-import {
-  closeSync,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { basename, join } from 'node:path';
+import { fstatSync, readdirSync, readSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { makeDirectories } from '../directories.js';
-import { cacheEntries, fitsChecksum, noteChecksums } from './cache-checksums.js';
+import { boundCache } from './cache-bound.js';
+import { checkEntries, noteChecksums, unlessGone } from './cache-checksums.js';
 
 /**
- * Flags for `TF_XLA_FLAGS` that keep compiled kernels in `directory`, which is made if need be.
+ * Flags for `TF_XLA_FLAGS` that keep compiled kernels in `directory`, which is made if need be. What it and the
+ * directories of other machines beside it hold is kept within bounds.
  *
  * The cache only saves time, but TensorFlow fails the call that meets a broken file or cannot write a new one. So broken
  * files are removed here, a directory that cannot be written to is only read, and one that is of no use is left
@@ -29,15 +22,16 @@ export async function compileCacheFlags(
   try {
     await makeDirectories(directory);
     const writable = isWritable(directory);
-    const damaged = cacheEntries(directory).filter((path) => !isWhole(path) || !fitsChecksum(path));
-    for (const path of damaged) unlinkSync(path);
+    ignoringErrors(() => boundCache(dirname(directory)));
+    const { damaged, checksums } = checkEntries(directory, isWhole);
+    for (const path of damaged) unlessGone(() => unlinkSync(path));
     if (damaged.length > 0) {
       const names = damaged.map((path) => basename(path)).join(', ');
       warn(`Damaged files of the compile cache ${directory} were removed and are compiled anew: ${names}.`);
     }
     if (writable) {
       removeLeftovers(directory);
-      noteChecksums(directory);
+      noteChecksums(directory, checksums);
       process.once('exit', () => ignoringErrors(() => noteChecksums(directory)));
     }
     return [
@@ -99,29 +93,24 @@ const LENGTH_DELIMITED = 2;
  * Whether a file is one message of length-delimited fields that ends where the file does, as TensorFlow's entries (key,
  * program and machine code) are: false if it was cut off, or is something else. Reads a few bytes a field.
  */
-function isWhole(path: string): boolean {
-  const file = openSync(path, 'r');
-  try {
-    const { size } = fstatSync(file);
-    const head = new Uint8Array(11);
-    let at = 0;
-    let fields = 0;
-    while (at < size) {
-      const read = readSync(file, head, 0, head.length, at);
-      if (((head[0] as number) & 7) !== LENGTH_DELIMITED) return false;
-      let length = 0;
-      let i = 1;
-      for (let scale = 1; ; scale *= 128) {
-        if (i >= read) return false;
-        const byte = head[i++] as number;
-        length += (byte & 0x7f) * scale;
-        if (byte < 0x80) break;
-      }
-      at += i + length;
-      fields++;
+function isWhole(file: number): boolean {
+  const { size } = fstatSync(file);
+  const head = new Uint8Array(11);
+  let at = 0;
+  let fields = 0;
+  while (at < size) {
+    const read = readSync(file, head, 0, head.length, at);
+    if (((head[0] as number) & 7) !== LENGTH_DELIMITED) return false;
+    let length = 0;
+    let i = 1;
+    for (let scale = 1; ; scale *= 128) {
+      if (i >= read) return false;
+      const byte = head[i++] as number;
+      length += (byte & 0x7f) * scale;
+      if (byte < 0x80) break;
     }
-    return at === size && fields > 0;
-  } finally {
-    closeSync(file);
+    at += i + length;
+    fields++;
   }
+  return at === size && fields > 0;
 }

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { access, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
+import { koffi } from '../koffi.js';
 import { withoutDoctorHint } from './doctor-hint.js';
 import { pinLibrary } from './native.js';
 
@@ -87,6 +88,48 @@ export function explainMissingCuda(library: { readonly cudaLibraries: readonly s
     if (error !== undefined) missing.push({ soname, error });
   }
   return missing;
+}
+
+/** What is wrong and what to do where there is a driver, but TensorFlow registered no GPU. */
+export function describeUnusedGpu(
+  driver: string,
+  missing: readonly MissingLibrary[],
+): { readonly what: string; readonly cure: string } {
+  return {
+    what: `There is an NVIDIA driver (${driver}), but TensorFlow registered no GPU.`,
+    cure:
+      missing.length === 0
+        ? 'Every CUDA library loads: see whether nvidia-smi lists a GPU, and CUDA_VISIBLE_DEVICES.'
+        : `Did not load: ${missing.map(({ soname }) => soname).join(', ')}. Unset CAPSTAN_LIBTENSORFLOW to have ` +
+          'capstan fetch TensorFlow with its CUDA libraries, or put CUDA 12, cuDNN 9 and NCCL 2 on LD_LIBRARY_PATH.',
+  };
+}
+
+/** Room for a GPU's name; the longest that NVIDIA has are some 40 characters. */
+const NAME_BYTES = 256;
+
+/** Name of the first GPU that this process may use, by the driver; undefined if it does not tell. */
+export function gpuName(): string | undefined {
+  try {
+    const cuda = koffi.load('libcuda.so.1');
+    const init = cuda.func('int cuInit(unsigned int flags)') as (flags: number) => number;
+    const deviceGet = cuda.func('int cuDeviceGet(_Out_ int *device, int ordinal)') as (
+      device: Int32Array,
+      ordinal: number,
+    ) => number;
+    const deviceName = cuda.func('int cuDeviceGetName(_Out_ uint8_t *name, int bytes, int device)') as (
+      name: Uint8Array,
+      bytes: number,
+      device: number,
+    ) => number;
+    const device = new Int32Array(1);
+    const name = new Uint8Array(NAME_BYTES);
+    if (init(0) !== 0 || deviceGet(device, 0) !== 0) return undefined;
+    if (deviceName(name, NAME_BYTES, device[0] as number) !== 0) return undefined;
+    return Buffer.from(name.subarray(0, name.indexOf(0))).toString() || undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** One line per missing library and its cure, for the error when `device: cuda` finds no GPU. */

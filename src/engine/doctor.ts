@@ -1,10 +1,26 @@
 /** Examines whether the engine can run on this machine, what it would run on, and what is missing. */
 import { readFile } from 'node:fs/promises';
-import { cacheDirectory, findPip, formatBytes, freeBytes } from '../assets/index.js';
+import {
+  assetDamage,
+  assetDirectory,
+  cacheDirectory,
+  ensureAsset,
+  findPip,
+  formatBytes,
+  freeBytes,
+  isAssetCached,
+  openClipText,
+} from '../assets/index.js';
 import { makeDirectories } from '../directories.js';
 import { CapstanError } from '../errors.js';
 import { type CpuInfo, cpuInfo, type MemoryInfo, memoryInfo } from './cpu.js';
-import { explainMissingCuda, hasNvidiaDriver, type MissingLibrary, nvidiaDriverVersion } from './cuda.js';
+import {
+  describeUnusedGpu,
+  explainMissingCuda,
+  hasNvidiaDriver,
+  type MissingLibrary,
+  nvidiaDriverVersion,
+} from './cuda.js';
 import { withoutDoctorHint } from './doctor-hint.js';
 import {
   cachedLibraryDamage,
@@ -25,7 +41,7 @@ export interface Problem {
 
 /** Result of `examine`. */
 export interface DoctorReport {
-  /** Whether the engine started on the device asked for. */
+  /** Whether a run can be trained: the engine started on the device asked for, and the tokenizer's files are there. */
   readonly usable: boolean;
   readonly versions: {
     readonly capstan: string;
@@ -41,6 +57,8 @@ export interface DoctorReport {
   /** The command that runs pip; undefined when there is none. */
   readonly pip: string | undefined;
   readonly library: TensorflowLibrary | undefined;
+  /** Directory of the tokenizer's files; undefined where they are not there. */
+  readonly tokenizer: string | undefined;
   readonly devices: readonly Device[];
   readonly gpu: {
     readonly driver: string | undefined;
@@ -51,7 +69,7 @@ export interface DoctorReport {
 
 /** Options of `examine`. */
 export interface ExamineOptions extends Pick<LocateOptions, 'device' | 'libtensorflow' | 'signal'> {
-  /** Fetch TensorFlow if it is not there. Without it, a missing library is reported and left missing. */
+  /** Fetch TensorFlow and the tokenizer if they are not there. Without it, they are reported and left missing. */
   readonly fetch?: boolean;
 }
 
@@ -60,7 +78,11 @@ const LITTLE_MEMORY = 4 * 2 ** 30;
 /** Disk below which a run's data and checkpoints may not fit. */
 const LITTLE_DISK = 2 * 2 ** 30;
 
-/** Examines this machine by starting the engine in this process. Never throws for what it can report. */
+/**
+ * Examines this machine by starting the engine in this process. Never throws for what it can report.
+ *
+ * @throws the signal's reason when aborted
+ */
 export async function examine(options: ExamineOptions = {}): Promise<DoctorReport> {
   const problems: Problem[] = [];
   const cpu = await cpuInfo();
@@ -70,6 +92,7 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
   checkHardware(cpu, memory, problems);
   const pip = (await findPip())?.join(' ');
   const library = await examineLibrary(options, pip, problems);
+  const tokenizer = await examineTokenizer(options, pip, problems);
   const engine = library === undefined ? undefined : await tryStart(options, problems);
   const driver = (await hasNvidiaDriver()) ? ((await nvidiaDriverVersion()) ?? 'unknown') : undefined;
   const missingLibraries = examineGpu(options, driver, library, engine, problems);
@@ -87,6 +110,7 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
     cache,
     pip,
     library,
+    tokenizer,
     devices: engine?.devices ?? [],
     gpu: { driver, missingLibraries },
     problems,
@@ -156,15 +180,41 @@ async function examineLibrary(
     problems.push({
       severity: 'error',
       what: (await cachedLibraryDamage(options)) ?? 'TensorFlow has not been fetched yet.',
-      cure:
-        pip === undefined
-          ? "Install Python's pip (apt install python3-pip, or python3 -m ensurepip), then come back with --fetch."
-          : 'Give --fetch to have it fetched now; training and evaluation fetch it on first use, too.',
+      cure: fetchCure(pip),
     });
   } catch (error) {
+    options.signal?.throwIfAborted();
     problems.push(problemOf(error));
   }
   return undefined;
+}
+
+async function examineTokenizer(
+  options: ExamineOptions,
+  pip: string | undefined,
+  problems: Problem[],
+): Promise<string | undefined> {
+  try {
+    if (options.fetch) return await ensureAsset(openClipText, { signal: options.signal });
+    if (await isAssetCached(openClipText)) return assetDirectory(openClipText);
+    problems.push({
+      severity: 'error',
+      what:
+        (await assetDamage(openClipText)) ??
+        `The tokenizer's files (${openClipText.title}) have not been fetched yet.`,
+      cure: fetchCure(pip),
+    });
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    problems.push(problemOf(error));
+  }
+  return undefined;
+}
+
+function fetchCure(pip: string | undefined): string {
+  return pip === undefined
+    ? "Install Python's pip (apt install python3-pip, or python3 -m ensurepip), then come back with --fetch."
+    : 'Give --fetch to have it fetched now; training and evaluation fetch it on first use, too.';
 }
 
 async function tryStart(options: ExamineOptions, problems: Problem[]): Promise<EngineInfo | undefined> {
@@ -190,15 +240,7 @@ function examineGpu(
   if (!wanted || library === undefined || engine?.device === 'cuda') return [];
   const missing = explainMissingCuda(library);
   if (options.device === 'cuda') return missing; // The engine's refusal has said it already.
-  problems.push({
-    severity: 'warning',
-    what: `There is an NVIDIA driver (${driver}), but TensorFlow registered no GPU.`,
-    cure:
-      missing.length === 0
-        ? 'Every CUDA library loads: see whether nvidia-smi lists a GPU, and CUDA_VISIBLE_DEVICES.'
-        : `Did not load: ${missing.map(({ soname }) => soname).join(', ')}. Unset CAPSTAN_LIBTENSORFLOW to have ` +
-          'capstan fetch TensorFlow with its CUDA libraries, or put CUDA 12, cuDNN 9 and NCCL 2 on LD_LIBRARY_PATH.',
-  });
+  problems.push({ severity: 'warning', ...describeUnusedGpu(driver ?? 'unknown', missing) });
   return missing;
 }
 

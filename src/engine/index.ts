@@ -8,6 +8,7 @@ export {
   type ProgramStats,
   uint8Tensor,
 } from './compile.js';
+export { describeEngine } from './describe-engine.js';
 export { backward } from './gradient.js';
 export { chromeTrace, type OpTiming, opLabel, xplaneTrace } from './profile.js';
 export { foldIn, type RandomKey, randomKey, randomNormal, randomUniform } from './random.js';

@@ -138,11 +138,7 @@ export class Recording {
   execute(op: string, attrs: readonly TFEOpAttr[], inputs: readonly Value[]): Value[] {
     const kept = attrs.map(({ name, type, value }) => ({ name, type, value }));
     const node = new Node(op, kept, inputs);
-    const operation = this.graph.add(
-      op,
-      kept,
-      inputs.map((input) => this.outputsInGraph.get(input) as GraphOutput),
-    );
+    const operation = this.addToGraph(node);
     for (let index = 0; index < this.graph.numOutputs(operation); index++) {
       const output = { oper: operation, index };
       const shape = this.graph.shape(output);
@@ -156,6 +152,22 @@ export class Recording {
     }
     this.append(node);
     return node.outputs;
+  }
+
+  /** Has TensorFlow infer the result's shape. @throws EngineError with the user's line if the operation is refused */
+  private addToGraph({ op, attrs, inputs }: Node): Pointer {
+    try {
+      return this.graph.add(
+        op,
+        attrs,
+        inputs.map((input) => this.outputsInGraph.get(input) as GraphOutput),
+      );
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      throw new EngineError(`At ${callerLine()}, inside a compiled function: ${error.message}`, {
+        cause: error,
+      });
+    }
   }
 
   /** Ends the recording: the program that computes `outputs` and leaves every variable at its last value. */

@@ -21,6 +21,8 @@ export interface EngineOptions {
   readonly libtensorflow?: string;
   /** Directory where compiled kernels are kept between processes; `none` keeps none. Default: the user's cache. */
   readonly compileCache?: string;
+  /** Aborting it ends the fetch of the library. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A device that TensorFlow registered. */
@@ -33,6 +35,8 @@ export interface Device {
 export interface EngineInfo {
   readonly tensorflow: string;
   readonly device: 'cpu' | 'cuda';
+  /** The device that was asked for. */
+  readonly asked: 'auto' | 'cpu' | 'cuda';
   readonly devices: readonly Device[];
   readonly threads: number;
   readonly library: TensorflowLibrary;
@@ -45,7 +49,7 @@ let starting: Promise<EngineInfo> | undefined;
  * Starts the engine and makes it tfjs's backend. Later calls return the running engine.
  *
  * @throws EngineError if the library is missing or unfit, `cuda` is asked for and no GPU registers, or the
- *   engine runs already on another device.
+ *   engine runs already on another device; AssetError if it cannot be fetched; the signal's reason when aborted
  */
 export async function startEngine(options: EngineOptions = {}): Promise<EngineInfo> {
   starting ??= start(options).catch((error: unknown) => {
@@ -73,6 +77,7 @@ async function start(options: EngineOptions): Promise<EngineInfo> {
   const device = options.device ?? 'auto';
   const library = await locateLibrary({
     device,
+    signal: options.signal,
     ...(options.libtensorflow === undefined ? {} : { libtensorflow: options.libtensorflow }),
   });
   const threads = options.threads ?? availableParallelism();
@@ -83,7 +88,14 @@ async function start(options: EngineOptions): Promise<EngineInfo> {
   const hasGpu = devices.some((d) => d.type === 'GPU');
   if (device === 'cuda' && !hasGpu) throw missingGpu(library);
   setSession(new EngineSession(native, context, hasGpu ? 'cuda' : 'cpu'));
-  info = { tensorflow: native.version(), device: hasGpu ? 'cuda' : 'cpu', devices, threads, library };
+  info = {
+    tensorflow: native.version(),
+    device: hasGpu ? 'cuda' : 'cpu',
+    asked: device,
+    devices,
+    threads,
+    library,
+  };
   return info;
 }
 

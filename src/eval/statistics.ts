@@ -90,9 +90,9 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** The sample standard deviation (divided by n - 1): a spread over seeds. 0 for a single value. */
-export function sampleDeviation(values: readonly number[]): number {
-  if (values.length < 2) return 0;
+/** The sample standard deviation (divided by n - 1): a spread over seeds. Null below two values, which have none. */
+export function sampleDeviation(values: readonly number[]): number | null {
+  if (values.length < 2) return null;
   const centre = mean(values);
   return Math.sqrt(values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1));
 }

@@ -23,6 +23,12 @@ export interface LoadClipOptions {
   readonly batchSize?: number;
   readonly precision?: 'fp32' | 'bf16';
   readonly device?: 'auto' | 'cpu' | 'cuda';
+  /** Threads of the engine, if it does not run yet. Default: the cores this process may use. */
+  readonly threads?: number;
+  /** TensorFlow's library or a directory that holds it, if the engine does not run yet. Default: the pinned one. */
+  readonly libtensorflow?: string;
+  /** Aborting it ends the fetch of the engine. */
+  readonly signal?: AbortSignal | undefined;
   /** Told of damaged checkpoints that are passed over. */
   readonly warn?: (message: string) => void;
 }
@@ -70,7 +76,7 @@ export async function findCheckpoint(path: string, options: LoadClipOptions = {}
  * Loads a CLIP and starts the engine if it does not run.
  *
  * @param path a run's folder, or a checkpoint's directory
- * @throws CheckpointError if there is none, it is damaged, or it is not of a CLIP
+ * @throws CheckpointError if there is none, it is damaged, or it is not of a CLIP; as `startEngine`
  */
 export async function loadClip(path: string, options: LoadClipOptions = {}): Promise<LoadedClip> {
   const { state, model, directory } = await findCheckpoint(path, options);
@@ -97,7 +103,13 @@ export async function loadClip(path: string, options: LoadClipOptions = {}): Pro
     ),
     join(directory, 'model.safetensors'),
   );
-  await startEngine({ device: options.device ?? 'auto' });
+  const { device = 'auto', threads, libtensorflow, signal } = options;
+  await startEngine({
+    device,
+    signal,
+    ...(threads === undefined ? {} : { threads }),
+    ...(libtensorflow === undefined ? {} : { libtensorflow }),
+  });
   const variables = clipParamSpecs(config).map(({ name, shape }) =>
     createVariable(name, weights[name] as Float32Array, shape),
   );

@@ -1,13 +1,13 @@
 /** Where a training step's time goes. */
-import { writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { TrainConfig } from '../config/schema.js';
 import { createLoader } from '../data/loader.js';
 import { makeDirectories } from '../directories.js';
 import { chromeTrace, type OpTiming, opLabel, xplaneTrace } from '../engine/index.js';
+import { replaceFile } from '../replace-file.js';
 import { median } from '../statistics.js';
-import { createTask, startConfiguredEngine } from './setup.js';
+import { createTask, type PrepareOptions, prepareEngine } from './setup.js';
 import { resolveModel } from './tasks/clip-config.js';
 import { loaderOptions, openTrainingData } from './training-data.js';
 
@@ -52,18 +52,19 @@ const PASSES = 5;
  * Trains a few steps from the start, then runs some operation by operation. Nothing of it is kept but the
  * traces in `outDir`, named after the run and the time: a run's folder is not touched.
  *
- * @throws ConfigError, DataError, EngineError; the file system's error if the traces cannot be written
+ * @throws ConfigError, DataError, EngineError, AssetError; the file system's error if the traces cannot be written;
+ *   the signal's reason when aborted
  */
 export async function profileTraining(
   config: TrainConfig,
-  options: { readonly outDir: string; readonly steps?: number },
+  options: PrepareOptions & { readonly outDir: string; readonly steps?: number },
 ): Promise<StepProfile> {
-  const { outDir, steps = 10 } = options;
+  const { outDir, steps = 10, signal } = options;
   const model = await resolveModel(config.model);
   const data = await openTrainingData(config);
   try {
     const files = await prepareFiles(outDir, config.run.name);
-    await startConfiguredEngine(config);
+    await prepareEngine(config, options);
     const task = createTask(config, model);
     const loader = await createLoader(loaderOptions(config, model, data)).catch((error: unknown) => {
       task.dispose();
@@ -73,6 +74,7 @@ export async function profileTraining(
       const stepMs: number[] = [];
       const dataWaitMs: number[] = [];
       for (let step = 0; step < WARM_UP_STEPS + steps; step++) {
+        signal?.throwIfAborted();
         const start = performance.now();
         const batch = await loader.next();
         const ready = performance.now();
@@ -81,6 +83,7 @@ export async function profileTraining(
         stepMs.push(performance.now() - start);
         dataWaitMs.push(ready - start);
       }
+      signal?.throwIfAborted();
       const batch = await loader.next();
       task.profile(batch, config.train.lr); // the clusters are compiled here
       const passes = Array.from({ length: PASSES }, () => task.profile(batch, config.train.lr));
@@ -164,7 +167,7 @@ async function prepareFiles(outDir: string, run: string): Promise<TraceFiles> {
 }
 
 async function writeTraces(timings: readonly OpTiming[], files: TraceFiles): Promise<TraceFiles> {
-  await writeFile(files.trace, chromeTrace(timings));
-  await writeFile(files.xplane, xplaneTrace(timings));
+  await replaceFile(files.trace, chromeTrace(timings));
+  await replaceFile(files.xplane, xplaneTrace(timings));
   return files;
 }

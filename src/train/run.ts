@@ -16,7 +16,7 @@ import type { ProgressStream } from './logging/progress.js';
 import { type LoopResult, runLoop } from './loop.js';
 import { findStart } from './resume.js';
 import { claimRunFolder, keepTokenizer, type RunPaths, runPaths, writeVersions } from './run-folder.js';
-import { createTask, startConfiguredEngine } from './setup.js';
+import { createTask, prepareEngine } from './setup.js';
 import { resolveModel } from './tasks/clip-config.js';
 import { loaderOptions, openTrainingData, type TrainingData } from './training-data.js';
 
@@ -32,8 +32,10 @@ export interface TrainOptions {
   readonly inform?: (message: string) => void;
   /** Where the progress bar goes; none if left out. */
   readonly progress?: ProgressStream;
-  /** Aborting it ends the run after the current step, with a checkpoint. */
+  /** Aborting it ends the run after the current step, with a checkpoint; before the steps, it ends what is fetched. */
   readonly signal?: AbortSignal;
+  /** Called when the first step is about to begin. */
+  readonly onSteps?: () => void;
   /** Decoded images that runs on the same data share, instead of a cache of the run's own. */
   readonly cache?: DecodedCache;
   /** Reads the data and stays the caller's to close, instead of a storage of the run's own as configured. */
@@ -55,7 +57,8 @@ export function totalSteps(config: TrainConfig, numRows: number): number {
 /**
  * Trains as configured.
  *
- * @throws ConfigError, DataError, CheckpointError, NumericError, EngineError
+ * @throws ConfigError, DataError, CheckpointError, NumericError, EngineError, AssetError; the signal's reason when
+ *   aborted while something is fetched
  */
 export async function train(config: TrainConfig, options: TrainOptions = {}): Promise<TrainResult> {
   const inform = options.inform ?? (() => {});
@@ -93,7 +96,7 @@ async function trainIn(
   inform: (message: string) => void,
 ): Promise<LoopResult> {
   const { train: training } = config;
-  await startConfiguredEngine(config);
+  await prepareEngine(config, { inform, signal: options.signal });
   const evaluators = (await options.evaluators?.()) ?? [];
   requireFigure(config.checkpoint.keepBest, evaluators);
   const task = createTask(config, model);
@@ -135,6 +138,7 @@ async function trainIn(
       ...(checkpoint ? { resumeStep: checkpoint.state.step } : {}),
       ...(options.progress ? { progress: options.progress } : {}),
     });
+    options.onSteps?.();
     return await runLoop({
       task,
       loader,

@@ -71,7 +71,10 @@ describe('capstan data build openclipart', () => {
     expect(existsSync(join(root, 'never'))).toBe(false);
   });
 
-  it('stops at SIGINT with code 130, ends its processes and leaves nothing', async () => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('stops at %s with code %i, ends its processes and leaves nothing', async (signal, exitCode) => {
     const home = mkdtempSync(join(root, 'stopped-'));
     const child = start(
       'openclipart',
@@ -86,8 +89,8 @@ describe('capstan data build openclipart', () => {
     );
     const ended = finish(child);
     for (let i = 0; i < 600 && readdirSync(home).length === 0; i++) await sleep(20);
-    child.kill('SIGINT');
-    expect((await ended).code).toBe(130);
+    child.kill(signal);
+    expect((await ended).code).toBe(exitCode);
     expect(readdirSync(home)).toEqual([]);
   });
 });

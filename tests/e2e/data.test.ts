@@ -219,13 +219,16 @@ describe('capstan data build emoji', () => {
     expect(readFileSync(join(set, 'dataset.json'), 'utf8')).not.toBe(before);
   });
 
-  it('stops at SIGINT with code 130 and leaves nothing', async () => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('stops at %s with code %i and leaves nothing', async (signal, exitCode) => {
     const home = mkdtempSync(join(root, 'stopped-'));
     const child = start('--out', join(home, 'set'), '--size', '32');
     const ended = finish(child);
     await untilWorking(home);
-    child.kill('SIGINT');
-    expect((await ended).code).toBe(130);
+    child.kill(signal);
+    expect((await ended).code).toBe(exitCode);
     expect(readdirSync(home)).toEqual([]);
   });
 

@@ -1,8 +1,10 @@
 /** `capstan data build`: the built-in data sets. */
-import { SingleBar } from 'cli-progress';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Manifest } from '../../data/datasets/manifest.js';
+import { DrawingProgress } from '../drawing-progress.js';
 import { formatTable } from '../format-table.js';
+import { share, wholeNumber } from '../numbers.js';
+import { untilSignal } from '../signals.js';
 
 /** Flags that every build has. */
 interface CommonFlags {
@@ -32,8 +34,8 @@ function registerEmoji(build: Command): void {
     .command('emoji')
     .description('draw every emoji in six styles, with captions, split by style');
   addCommonOptions(command, 'data/emoji', 96)
-    .option('--limit <concepts>', 'only so many concepts, spread over all groups', integer)
-    .option('--renderings <count>', 'pictures of each training drawing', integer, 3)
+    .option('--limit <concepts>', 'only so many concepts, spread over all groups', wholeNumber)
+    .option('--renderings <count>', 'pictures of each training drawing', wholeNumber, 3)
     .action(async (flags: CommonFlags & { limit?: number; renderings: number }) => {
       const { buildEmoji } = await import('../../data/datasets/emoji/build.js');
       await runBuild(flags.out, (hooks) => buildEmoji({ ...flags, ...hooks }));
@@ -53,9 +55,9 @@ function registerOpenclipart(build: Command): void {
     .description("draw the clip art of Debian's package openclipart-svg, with what people wrote about it");
   addCommonOptions(command, 'data/openclipart', 224)
     .option('--from <directory>', 'folder of SVG files, in folders by category', '/usr/share/openclipart/svg')
-    .option('--limit <files>', 'only so many files, spread over all folders', integer)
+    .option('--limit <files>', 'only so many files, spread over all folders', wholeNumber)
     .option('--max-skip-ratio <share>', 'share of the files that may be unusable', share, 0.05)
-    .option('--timeout <seconds>', 'how long a file may take to draw', integer, 10)
+    .option('--timeout <seconds>', 'how long a file may take to draw', wholeNumber, 10)
     .action(async (flags: OpenclipartFlags) => {
       const { buildOpenclipart } = await import('../../data/datasets/openclipart/build.js');
       await runBuild(flags.out, (hooks) => buildOpenclipart({ ...flags, ...hooks }));
@@ -75,7 +77,7 @@ function registerScenes(build: Command): void {
       'compose pictures of emoji of which everything is known, with captions of known faults and questions',
     );
   addCommonOptions(command, 'data/scenes', 224)
-    .option('--count <pictures>', 'how many', integer, 10_000)
+    .option('--count <pictures>', 'how many', wholeNumber, 10_000)
     .option('--omit <share>', 'share of the kinds of things that a synthetic caption leaves out', share, 0.15)
     .option('--invent <share>', 'share of what a synthetic caption says that is made up', share, 0.1)
     .action(async (flags: ScenesFlags) => {
@@ -87,45 +89,29 @@ function registerScenes(build: Command): void {
 function addCommonOptions(command: Command, out: string, size: number): Command {
   return command
     .option('--out <directory>', 'where to put it; an earlier data set there is replaced', out)
-    .option('--size <pixels>', 'side of the pictures', integer, size)
-    .option('--seed <number>', 'seed of every random choice', integer, 0)
+    .option('--size <pixels>', 'side of the pictures', wholeNumber, size)
+    .option('--seed <number>', 'seed of every random choice', wholeNumber, 0)
     .addOption(
       new Option('--format <format>', 'format of the shards')
         .choices(['arrow', 'parquet', 'both'])
         .default('both'),
     )
-    .option('--workers <number>', 'pictures rendered at a time (default: the number of cores)', integer);
+    .option('--workers <number>', 'pictures rendered at a time (default: the number of cores)', wholeNumber);
 }
 
-/** Builds with a progress bar and prints what was built; an interrupted build leaves nothing and ends with 130. */
+/** Builds, showing how far it is, and prints what was built; a build that a signal stops leaves nothing. */
 async function runBuild(out: string, build: (hooks: BuildHooks) => Promise<Manifest>): Promise<void> {
-  const stop = new AbortController();
-  const interrupt = (): void => stop.abort(new Error('interrupted'));
-  process.once('SIGINT', interrupt);
-  const bar = new SingleBar({
-    format: 'drawing {bar} {value}/{total}, {eta_formatted} left',
-    stream: process.stderr,
-    clearOnComplete: true,
-  });
+  const drawing = new DrawingProgress(process.stderr);
   const started = performance.now();
-  try {
-    const manifest = await build({
-      signal: stop.signal,
-      onProgress: (done, total) => {
-        if (done === 1) bar.start(total, 0);
-        bar.update(done);
-      },
-    });
-    bar.stop();
-    process.stdout.write(describe(out, manifest, (performance.now() - started) / 1000));
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    process.stderr.write('Interrupted; nothing was left behind.\n');
-    process.exitCode = 130;
-  } finally {
-    bar.stop();
-    process.off('SIGINT', interrupt);
-  }
+  await untilSignal(async ({ signal }) => {
+    try {
+      const manifest = await build({ signal, onProgress: drawing.update });
+      drawing.stop();
+      process.stdout.write(describe(out, manifest, (performance.now() - started) / 1000));
+    } finally {
+      drawing.stop();
+    }
+  }, 'Interrupted; nothing was left behind.');
 }
 
 /** Reasons shown for files left out; the manifest has them all. */
@@ -170,17 +156,4 @@ function tokenTable(tokens: NonNullable<Manifest['captionTokens']>): string {
   ]);
   const numbers = ['least', 'median', 'most', 'within range'];
   return formatTable(['CLIP tokens', ...numbers], rows, numbers);
-}
-
-function integer(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('expected a whole number, not negative.');
-  return Number(text);
-}
-
-function share(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= 0 && value <= 1)) {
-    throw new InvalidArgumentError('expected a number from 0 to 1.');
-  }
-  return value;
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { formatBytes } from '../../assets/index.js';
 import type { DoctorReport } from '../../engine/doctor.js';
+import { untilSignal } from '../signals.js';
 
 interface DoctorFlags {
   readonly json?: boolean;
@@ -15,18 +16,22 @@ export function registerDoctor(program: Command): void {
     .command('doctor')
     .description('examine this machine: versions, devices, memory, and what is missing, with the cure')
     .option('--json', 'print the report as JSON')
-    .option('--fetch', 'fetch TensorFlow if it is not here yet')
+    .option('--fetch', 'fetch TensorFlow and the tokenizer if they are not here yet')
     .addOption(
       new Option('--device <device>', 'device to start on').choices(['auto', 'cpu', 'cuda']).default('auto'),
     )
     .option('--libtensorflow <path>', 'TensorFlow to use instead of the pinned one')
     .action(async (flags: DoctorFlags) => {
       const { examine } = await import('../../engine/doctor.js');
-      const report = await examine({
-        device: flags.device,
-        fetch: flags.fetch ?? false,
-        libtensorflow: flags.libtensorflow,
-      });
+      const report = await untilSignal(({ signal }) =>
+        examine({
+          device: flags.device,
+          fetch: flags.fetch ?? false,
+          libtensorflow: flags.libtensorflow,
+          signal,
+        }),
+      );
+      if (report === undefined) return;
       process.stdout.write(flags.json ? `${toJson(report)}\n` : formatReport(report));
       if (!report.usable) process.exitCode = 1;
     });
@@ -48,6 +53,7 @@ export function formatReport(report: DoctorReport): string {
     ['Node', versions.node],
     ['TensorFlow', versions.tensorflow ?? 'not loaded'],
     ['library', library ? `${library.directory} (${foundBy(library.source)})` : 'not found'],
+    ['tokenizer', report.tokenizer ?? 'not found'],
     ['platform', `${report.platform}${versions.glibc === undefined ? '' : `, glibc ${versions.glibc}`}`],
     ['CPU', `${cpu.model}, ${cpu.usableCores} of ${cpu.cores} cores usable`],
     ['', features.join(', ')],

@@ -7,6 +7,7 @@ import type { RunEvaluation } from '../evaluate-run.js';
 import { formatTable } from '../format-table.js';
 import { share } from '../numbers.js';
 import { print, printError } from '../printer.js';
+import { untilSignal } from '../signals.js';
 
 interface EvalFlags {
   readonly run: string;
@@ -78,19 +79,28 @@ async function evaluate(
   measure: (evaluation: RunEvaluation) => Promise<EvalOutcome>,
 ): Promise<void> {
   const { RunEvaluation } = await import('../evaluate-run.js');
+  const { describeEngine } = await import('../../engine/index.js');
   const { writeEvalPage } = await import('../../report/index.js');
   const { run, checkpoint, data, split, device, maxSkipRatio, json, cache } = flags;
   // It may take hours: that its result has no place is to be known before.
   if (json !== undefined) await requireReplaceable(json);
-  const evaluation = await RunEvaluation.open(run, {
-    checkpoint,
-    split,
-    cache,
-    warn: printError,
-    ...(data === undefined ? {} : { data }),
-    ...(device === undefined ? {} : { device }),
-    ...(maxSkipRatio === undefined ? {} : { maxSkipRatio }),
+  const evaluation = await untilSignal(async ({ signal }) => {
+    const opened = await RunEvaluation.open(run, {
+      checkpoint,
+      split,
+      cache,
+      signal,
+      warn: printError,
+      ...(data === undefined ? {} : { data }),
+      ...(device === undefined ? {} : { device }),
+      ...(maxSkipRatio === undefined ? {} : { maxSkipRatio }),
+    });
+    for (const line of await describeEngine()) printError(line);
+    signal.throwIfAborted();
+    return opened;
   });
+  // From here on a signal ends the process at once: results are written whole or not at all.
+  if (evaluation === undefined) return;
   try {
     const outcome = await measure(evaluation);
     print(formatOutcome(outcome));

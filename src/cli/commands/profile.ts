@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import type { OpShare } from '../../train/profile.js';
 import { formatTable } from '../format-table.js';
 import { positiveInteger } from '../numbers.js';
-import { print } from '../printer.js';
+import { print, printError } from '../printer.js';
+import { untilSignal } from '../signals.js';
 import { collect } from './train.js';
 
 interface ProfileFlags {
@@ -29,18 +30,21 @@ export function registerProfile(program: Command): void {
       const config = await loadConfig(path, flags.set);
       const { profileTraining } = await import('../../train/profile.js');
       const { formatBytes } = await import('../../assets/index.js');
-      const profile = await profileTraining(config, { outDir: flags.out, steps: flags.steps });
-      const { stepMs, dataWaitMs, peakBytes, total, kinds, operations, trace, xplane } = profile;
-      print(
-        `A step takes ${stepMs.toFixed(1)} ms, of which ${dataWaitMs.toFixed(1)} ms wait for data (medians of ` +
-          `${flags.steps}). Its intermediate values take up to ${formatBytes(peakBytes)}.\n` +
-          `Run one after the other, its ${total.count} operations take ${total.milliseconds.toFixed(1)} ms ` +
-          '(the fastest of some passes):\n',
-      );
-      print(table('kind', [...kinds, total]));
-      print(`\n${table('operation', withRest(operations, flags.top, total))}`);
-      print(`\nchrome://tracing or ui.perfetto.dev: ${trace}`);
-      print(`TensorBoard with its profile plugin: --logdir ${flags.out} (${xplane})`);
+      await untilSignal(async ({ signal }) => {
+        const { out: outDir, steps } = flags;
+        const profile = await profileTraining(config, { outDir, steps, inform: printError, signal });
+        const { stepMs, dataWaitMs, peakBytes, total, kinds, operations, trace, xplane } = profile;
+        print(
+          `A step takes ${stepMs.toFixed(1)} ms, of which ${dataWaitMs.toFixed(1)} ms wait for data (medians of ` +
+            `${steps}). Its intermediate values take up to ${formatBytes(peakBytes)}.\n` +
+            `Run one after the other, its ${total.count} operations take ${total.milliseconds.toFixed(1)} ms ` +
+            '(the fastest of some passes):\n',
+        );
+        print(table('kind', [...kinds, total]));
+        print(`\n${table('operation', withRest(operations, flags.top, total))}`);
+        print(`\nchrome://tracing or ui.perfetto.dev: ${trace}`);
+        print(`TensorBoard with its profile plugin: --logdir ${outDir} (${xplane})`);
+      });
     });
 }
 

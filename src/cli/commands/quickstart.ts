@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { print, printError } from '../printer.js';
-import { abortOnSignals } from '../signals.js';
+import { untilSignal } from '../signals.js';
 
 interface QuickstartFlags {
   readonly seeds: number;
@@ -24,17 +24,16 @@ export function registerQuickstart(program: Command): void {
     .option('--out <dir>', 'where the runs, the report and the summary go', 'runs/quickstart')
     .action(async ({ seeds, data, out }: QuickstartFlags) => {
       const { formatSummary, runQuickstart } = await import('../quickstart/quickstart.js');
-      const { QuickstartStopped, quickstartWork } = await import('../quickstart/work.js');
+      const { quickstartWork } = await import('../quickstart/work.js');
       const { checkReplaceable } = await import('../../data/datasets/publish.js');
       await checkReplaceable(data, '--data'); // before the engine is fetched
-      const signals = abortOnSignals();
-      try {
+      await untilSignal(async (signals) => {
         const work = quickstartWork({
           dataDir: data,
           outDir: out,
           say: printError,
           progress: process.stderr,
-          signal: signals.signal,
+          signals,
         });
         const summary = await runQuickstart(work, {
           outDir: out,
@@ -42,12 +41,6 @@ export function registerQuickstart(program: Command): void {
           say: printError,
         });
         print(`\n${formatSummary(summary)}\n\n${join(out, 'report.html')}\n${join(out, 'summary.json')}`);
-      } catch (error) {
-        if (!(error instanceof QuickstartStopped)) throw error;
-        printError('Stopped; what is done is saved. The same command goes on from here.');
-        process.exitCode = signals.exitCode() ?? 1;
-      } finally {
-        signals.stop();
-      }
+      }, 'Stopped; what is done is saved. The same command goes on from here.');
     });
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { TrainConfig } from '../../config/schema.js';
 import { print, printError } from '../printer.js';
 import { commandLine } from '../quoted.js';
-import { abortOnSignals } from '../signals.js';
+import { untilSignal } from '../signals.js';
 
 interface TrainFlags {
   readonly set: string[];
@@ -39,8 +39,7 @@ export function registerTrain(program: Command): void {
       }
       const { train } = await import('../../train/run.js');
       const { inLoopEvaluators } = await import('../../eval/in-loop.js');
-      const signals = abortOnSignals();
-      try {
+      await untilSignal(async (signals) => {
         const result = await withStorage(reading, (storage) =>
           train(config, {
             resume: flags.resume,
@@ -48,9 +47,12 @@ export function registerTrain(program: Command): void {
             inform: printError,
             progress: process.stderr,
             signal: signals.signal,
+            onSteps: () => signals.endBy('save'),
             storage,
           }),
-        );
+        ).catch(async (error: unknown) => {
+          throw await withWayOn(error, config, again(path, flags));
+        });
         for (const [name, value] of Object.entries(result.evaluation)) {
           print(`${name}  ${name.endsWith('/skipped') ? value : value.toFixed(4)}`);
         }
@@ -70,11 +72,7 @@ export function registerTrain(program: Command): void {
         print(`Stopped after step ${result.step}; ${saved}. Go on with: ${again(path, flags)}`);
         const exitCode = signals.exitCode();
         if (exitCode !== undefined) process.exitCode = exitCode;
-      } catch (error) {
-        throw await withWayOn(error, config, again(path, flags));
-      } finally {
-        signals.stop();
-      }
+      });
     });
 }
 

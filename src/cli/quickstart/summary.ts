@@ -19,8 +19,8 @@ export interface ScoreSummary {
   /** One value per seed, in the seeds' order. */
   readonly values: readonly number[];
   readonly mean: number;
-  /** Sample standard deviation over seeds. */
-  readonly deviation: number;
+  /** Sample standard deviation over seeds; null for one seed. */
+  readonly deviation: number | null;
   readonly min: number;
   readonly max: number;
   readonly chance: number;
@@ -75,7 +75,7 @@ export function scoreRows(scores: Readonly<Record<string, ScoreSummary>>): strin
   return Object.entries(scores).map(([name, score]) => [
     name,
     percent(score.mean),
-    score.values.length > 1 ? percent(score.deviation) : 'one seed',
+    score.deviation === null ? '' : percent(score.deviation),
     `${percent(score.min)} to ${percent(score.max)}`,
     percent(score.chance),
     `${score.timesChance.toFixed(1)} x`,

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { SingleBar } from 'cli-progress';
+import { isAssetCached, openClipText } from '../../assets/index.js';
 import { dumpConfig, loadConfig } from '../../config/load.js';
 import type { TrainConfig } from '../../config/schema.js';
 import { buildEmoji } from '../../data/datasets/emoji/build.js';
@@ -17,33 +17,32 @@ import { newestCheckpoint } from '../../train/checkpoint.js';
 import { train } from '../../train/run.js';
 import { runPaths } from '../../train/run-folder.js';
 import { openTrainingData } from '../../train/training-data.js';
+import { DrawingProgress } from '../drawing-progress.js';
 import { RunEvaluation } from '../evaluate-run.js';
+import type { SignalWatch } from '../signals.js';
 import type { PhaseResult } from './phases.js';
 import { EVALUATED, type MachineFacts, type QuickstartWork, quickstartResults } from './quickstart.js';
 
 const CONFIG = fileURLToPath(new URL('../../../configs/quickstart.yaml', import.meta.url));
-
-/** The signal came: what is done so far is saved, and the same command goes on from there. */
-export class QuickstartStopped extends Error {}
 
 export interface QuickstartWorkOptions {
   readonly dataDir: string;
   readonly outDir: string;
   readonly say: (line: string) => void;
   readonly progress: NodeJS.WritableStream;
-  readonly signal: AbortSignal;
+  readonly signals: Pick<SignalWatch, 'signal' | 'endBy'>;
 }
 
 const nothing: PhaseResult<void> = { value: undefined, worked: false };
 const worked: PhaseResult<void> = { value: undefined, worked: true };
 
-/** The phases' work. Errors are those of the engine, the data, training and evaluation. */
+/** The phases' work. Errors are those of the engine, the data, training and evaluation, and the signal's reason. */
 export function quickstartWork({
   dataDir,
   outDir,
   say,
   progress,
-  signal,
+  signals: { signal, endBy },
 }: QuickstartWorkOptions): QuickstartWork {
   const configOf = (seed: number): Promise<TrainConfig> =>
     loadConfig(CONFIG, [
@@ -54,28 +53,14 @@ export function quickstartWork({
     ]);
   let cache: DecodedCache | undefined;
   return {
-    engine: () => startOrExplain(say),
+    engine: () => startOrExplain(say, signal),
     async data() {
       if ((await readManifest(dataDir)) !== undefined) return nothing;
-      const bar = new SingleBar({
-        format: 'drawing {bar} {value}/{total}, {eta_formatted} left',
-        stream: progress,
-        clearOnComplete: true,
-      });
+      const drawing = new DrawingProgress(progress);
       try {
-        await buildEmoji({
-          out: dataDir,
-          signal,
-          onProgress: (done, total) => {
-            if (done === 1) bar.start(total, 0);
-            bar.update(done);
-          },
-        });
-      } catch (error) {
-        if (signal.aborted) throw new QuickstartStopped();
-        throw error;
+        await buildEmoji({ out: dataDir, signal, onProgress: drawing.update });
       } finally {
-        bar.stop();
+        drawing.stop();
       }
       return worked;
     },
@@ -91,16 +76,22 @@ export function quickstartWork({
         inform: say,
         progress,
         signal,
+        onSteps: () => endBy('save'),
       });
-      if (!finished) throw new QuickstartStopped();
+      endBy('stop');
+      if (!finished) signal.throwIfAborted();
       return worked;
     },
     async evaluate(runDir) {
       if (await isEvaluated(runDir)) return nothing;
-      if (signal.aborted) throw new QuickstartStopped();
-      const evaluation = await RunEvaluation.open(runDir, { split: EVALUATED.split, warn: say });
+      signal.throwIfAborted();
+      const evaluation = await RunEvaluation.open(runDir, { split: EVALUATED.split, warn: say, signal });
       try {
-        for (const classes of EVALUATED.classes) await evaluation.zeroShot(classes, EVALUATED.templates);
+        for (const classes of EVALUATED.classes) {
+          signal.throwIfAborted();
+          await evaluation.zeroShot(classes, EVALUATED.templates);
+        }
+        signal.throwIfAborted();
         await evaluation.retrieval();
       } finally {
         evaluation.dispose();
@@ -120,9 +111,13 @@ async function allocateCache(config: TrainConfig): Promise<DecodedCache | undefi
 }
 
 /** Fetches and starts the engine and says what it runs on. @throws EngineError with what is wrong and its cure */
-async function startOrExplain(say: (line: string) => void): Promise<PhaseResult<MachineFacts>> {
-  const wasThere = (await findLibrary({ device: 'auto' })) !== undefined;
-  const report = await examine({ fetch: true });
+async function startOrExplain(
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<PhaseResult<MachineFacts>> {
+  const wasThere =
+    (await findLibrary({ device: 'auto' })) !== undefined && (await isAssetCached(openClipText));
+  const report = await examine({ fetch: true, signal });
   const described = report.problems.map(({ severity, what, cure }) => `${severity}: ${what} ${cure}`.trim());
   if (!report.usable) {
     throw new EngineError(`The engine cannot run here.\n${described.join('\n')}`);

@@ -22,10 +22,10 @@ export class CaptionMeter {
     this.#lengths = new Map(kinds.map((kind) => [kind, []]));
   }
 
-  /** A meter for these kinds; undefined where the tokenizer's merges are neither cached nor to be fetched. */
-  static async open(kinds: readonly CaptionKind[]): Promise<CaptionMeter | undefined> {
+  /** A meter for these kinds; undefined where the tokenizer's merges are neither cached nor to be fetched; `signal` ends that. */
+  static async open(kinds: readonly CaptionKind[], signal?: AbortSignal): Promise<CaptionMeter | undefined> {
     try {
-      return new CaptionMeter(await ClipTokenizer.load(), kinds);
+      return new CaptionMeter(await ClipTokenizer.load(undefined, signal), kinds);
     } catch (error) {
       if (error instanceof AssetError) return undefined;
       throw error;

@@ -103,10 +103,11 @@ export class ClipTokenizer implements Tokenizer {
   /**
    * Reads the merges file (gzip), by default the pinned asset, which is fetched on first use.
    *
-   * @throws AssetError if the asset cannot be had; DataError if the file is not CLIP's.
+   * @param signal aborting it ends the fetch
+   * @throws AssetError if the asset cannot be had; the signal's reason when aborted; DataError if the file is not CLIP's.
    */
-  static async load(mergesPath?: string): Promise<ClipTokenizer> {
-    const path = mergesPath ?? (await clipMergesPath());
+  static async load(mergesPath?: string, signal?: AbortSignal): Promise<ClipTokenizer> {
+    const path = mergesPath ?? (await clipMergesPath({ signal }));
     const packed = await readFile(path);
     try {
       return new ClipTokenizer(gunzipSync(packed).toString('utf8'));

@@ -225,6 +225,60 @@ describe('ensureAsset', () => {
     await expect(ensureAsset(wrong)).rejects.toThrow('library-1.0-py3-none-any.whl has no lib/none.so');
   });
 
+  it.each([
+    ['empty', ''],
+    ['cut off', '{"lib/big.so":300'],
+    ['no list', 'null'],
+    ['of files that are not there', '{"lib/big.so":300000,"lib/text.txt":60000}'],
+  ])('unpacks anew what an earlier process left a marker of that is %s', async (_name, text) => {
+    const stage = join(index.cache, 'assets', 'test-asset.stage');
+    mkdirSync(stage, { recursive: true });
+    writeFileSync(join(stage, `extracted-${wheel.pin.sha256}`), text);
+    const directory = await ensureAsset(asset);
+    expect(await isAssetCached(asset)).toBe(true);
+    expect(sha256(readFileSync(join(directory, 'lib/big.so')))).toBe(sha256(files['lib/big.so']));
+    expect(readdirSync(directory).sort()).toEqual(['capstan-files.json', 'lib']);
+    expect(readdirSync(join(index.cache, 'assets'))).toEqual(['test-asset']);
+  });
+
+  it('does not fetch again the wheel that an earlier process unpacked', async () => {
+    const both = assetOf(wheel, second);
+    const controller = new AbortController();
+    index.intercept = () => {
+      if (index.requests.length === 2) controller.abort(new Error('enough'));
+      return false;
+    };
+    await expect(ensureAsset(both, { signal: controller.signal })).rejects.toThrow('enough');
+    index.intercept = undefined;
+    await ensureAsset(both);
+    expect(index.requests).toHaveLength(3);
+    expect(await isAssetCached(both)).toBe(true);
+  });
+
+  it('fetches anew where the list of files is no list', async () => {
+    const directory = await ensureAsset(asset);
+    writeFileSync(join(directory, 'capstan-files.json'), 'null');
+    expect(await assetDamage(asset)).toContain('capstan-files.json is missing or cut off');
+    await ensureAsset(asset);
+    expect(await isAssetCached(asset)).toBe(true);
+  });
+
+  it('ends pip when aborted, and leaves nothing of its files', async () => {
+    index.behave({ wheelsOnly: true });
+    const controller = new AbortController();
+    const steps: string[] = [];
+    const fetching = ensureAsset(asset, {
+      signal: controller.signal,
+      onProgress: ({ step }) => {
+        steps.push(step);
+        if (step === 'download') controller.abort(new Error('enough'));
+      },
+    });
+    await expect(fetching).rejects.toThrow('enough');
+    expect(readdirSync(downloads())).toEqual([]);
+    expect([...new Set(steps)]).toEqual(['resolve', 'download', 'failed']);
+  });
+
   it('stops when aborted and continues later', async () => {
     const controller = new AbortController();
     index.intercept = (response, _start, body) => {

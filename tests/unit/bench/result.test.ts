@@ -1,13 +1,22 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describeMachine } from '../../../bench/lib/machine.js';
+import { requireJsonPlace } from '../../../bench/lib/options.js';
 import {
   type Case,
   casesTable,
   formatNumber,
   formatTable,
   isMet,
+  type Outcome,
+  report,
   summarize,
 } from '../../../bench/lib/result.js';
 import { spreadOf } from '../../../bench/lib/statistics.js';
+import { registerStepsMemory } from '../../../bench/steps-memory.js';
 
 const at = (name: string, ratio: number, target?: number): Case => ({
   name,
@@ -65,5 +74,57 @@ describe('a bench’s result', () => {
       '123457',
       '0',
     ]);
+  });
+});
+
+describe('report', () => {
+  const outcome: Outcome = {
+    name: 'race',
+    cases: [at('a', 2)],
+    machine: describeMachine(),
+    versions: {},
+    options: {},
+    warnings: [],
+    details: { extra: 1 },
+  };
+  const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+  afterEach(() => log.mockClear());
+  const lastLine = (): unknown => JSON.parse(String(log.mock.calls.at(-1)));
+
+  it('prints one line of JSON last, and writes all of it to the file', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'capstan-test-'));
+    const file = join(folder, 'race.json');
+    await report(outcome, file);
+    expect(lastLine()).toEqual(summarize('race', outcome.cases));
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ ratio: 2, details: { extra: 1 } });
+    expect(readdirSync(folder)).toEqual(['race.json']);
+    rmSync(folder, { recursive: true });
+  });
+
+  it('prints the line where the file cannot be written', async () => {
+    await expect(report(outcome, '/nowhere/race.json')).rejects.toThrow('ENOENT');
+    expect(lastLine()).toEqual(summarize('race', outcome.cases));
+  });
+});
+
+describe('the options of a bench', () => {
+  const program = (...args: string[]): Promise<unknown> => {
+    const command = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+    registerStepsMemory(command);
+    return command.parseAsync(['steps-memory', ...args], { from: 'user' });
+  };
+
+  it('refuse a seed that is no number, and steps that give one reading', async () => {
+    await expect(program('--seed', 'abc')).rejects.toThrow('Expected a whole number, not negative.');
+    await expect(program('--steps', '100', '--every', '100')).rejects.toThrow(
+      '--steps is 100 and --every 100: that is one reading',
+    );
+  });
+
+  it('refuse a file that cannot be written before anything is measured', async () => {
+    await expect(requireJsonPlace({ json: '/nowhere/race.json' })).rejects.toThrow(
+      /^--json is \/nowhere\/race\.json, which cannot be written \(ENOENT/,
+    );
+    await requireJsonPlace({});
   });
 });

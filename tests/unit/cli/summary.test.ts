@@ -20,8 +20,10 @@ describe('summariseSeeds', () => {
     expect(row?.slice(0, 6)).toEqual(['top1', '5.00 %', '1.00 %', '4.00 % to 6.00 %', '0.05 %', '100.0 x']);
   });
 
-  it('says that one seed has no spread', () => {
-    expect(scoreRows(summariseSeeds([{ top1: score(0.04) }]))[0]?.[2]).toBe('one seed');
+  it('gives one seed no spread', () => {
+    const summary = summariseSeeds([{ top1: score(0.04) }]);
+    expect(summary.top1?.deviation).toBeNull();
+    expect(scoreRows(summary)[0]?.[2]).toBe('');
     expect(summariseSeeds([])).toEqual({});
   });
 });

@@ -1,16 +1,21 @@
 import {
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { noteChecksums } from '../../../src/engine/cache-checksums.js';
 import { compileCacheFlags } from '../../../src/engine/compile-cache.js';
 import { ProtoWriter } from '../../../src/engine/proto.js';
 
@@ -94,6 +99,50 @@ describe('compileCacheFlags', () => {
       `Damaged files of the compile cache ${root} were removed and are compiled anew: b.pb.`,
     ]);
     expect(readdirSync(root).sort()).toEqual(['a.pb', 'a.pb.sha256', 'c.pb', 'c.pb.sha256']);
+  });
+
+  it('does not read again what it has verified, nor count its own reading as a use', async () => {
+    const path = join(root, 'a.pb');
+    writeFileSync(path, entry(1000));
+    const used = new Date(1_700_000_000_000);
+    utimesSync(path, used, used);
+    await flagsOf(root);
+    expect(statSync(path).atimeMs).toBe(used.getTime());
+    const noted = readFileSync(`${path}.sha256`, 'utf8');
+    // What stays undetected until the machine is started again: nothing changes so that it is not written.
+    const file = openSync(path, 'r+');
+    writeSync(file, Uint8Array.of(1), 0, 1, 500);
+    closeSync(file);
+    utimesSync(path, used, used);
+    await flagsOf(root);
+    expect(warnings).toEqual([]);
+    writeFileSync(`${path}.sha256`, noted.replace(/ \S+$/, ' another-boot'));
+    await flagsOf(root);
+    expect(warnings).toHaveLength(1);
+    expect(readdirSync(root)).toEqual([]);
+  });
+
+  it('checks an entry of before a change, and does not note what it has become', async () => {
+    const path = join(root, 'a.pb');
+    writeFileSync(path, entry(1000));
+    await flagsOf(root);
+    const noted = readFileSync(`${path}.sha256`, 'utf8');
+    writeFileSync(path, entry(2000));
+    noteChecksums(root);
+    expect(readFileSync(`${path}.sha256`, 'utf8')).toBe(noted);
+  });
+
+  it('takes a checksum without a stamp, and stamps it', async () => {
+    const path = join(root, 'a.pb');
+    writeFileSync(path, entry(1000));
+    await flagsOf(root);
+    const noted = readFileSync(`${path}.sha256`, 'utf8');
+    writeFileSync(`${path}.sha256`, noted.slice(0, 64));
+    await flagsOf(root);
+    expect(readFileSync(`${path}.sha256`, 'utf8')).toBe(noted);
+    writeFileSync(`${path}.sha256`, 'f'.repeat(64));
+    await flagsOf(root);
+    expect(warnings).toHaveLength(1);
   });
 
   it('notes a checksum anew that was cut off', async () => {

@@ -297,6 +297,17 @@ describe('reading a value', () => {
 });
 
 describe('what is refused', () => {
+  it('shapes that do not fit, with the operation and the very line', () => {
+    let line = '';
+    const f = quick((x: tf.Tensor) => {
+      line = nextLine();
+      return tf.add(tf.exp(x), tf.ones([4]));
+    });
+    const { message } = thrown(() => f(tf.ones([2, 3]))) as EngineError;
+    expect(message).toContain(line);
+    expect(message).toMatch(/^At .*, inside a compiled function: recording Add\w*: /);
+  });
+
   it('an async function, whose promise is taken care of', async () => {
     const unhandled = vi.fn();
     process.on('unhandledRejection', unhandled);

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openClipText } from '../../../src/assets/index.js';
 import { examine } from '../../../src/engine/doctor.js';
 
 const savedEnv = { ...process.env };
@@ -56,6 +57,29 @@ describe('examine', () => {
       );
     },
   );
+
+  it("misses the tokenizer's files, and finds them", async () => {
+    const missing = await examine({ device: 'cpu' });
+    expect(missing.tokenizer).toBeUndefined();
+    expect(missing.problems.map(({ what }) => what)).toContain(
+      `The tokenizer's files (${openClipText.title}) have not been fetched yet.`,
+    );
+    const directory = join(root, 'cache', 'assets', openClipText.name);
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, 'capstan-files.json'), '{"text":4}');
+    expect((await examine({ device: 'cpu' })).problems.map(({ what }) => what)).toContain(
+      `${openClipText.title} in the cache is damaged: ${join(directory, 'text')} is missing.`,
+    );
+    writeFileSync(join(directory, 'text'), 'here');
+    const found = await examine({ device: 'cpu' });
+    expect(found.tokenizer).toBe(directory);
+    expect(found.problems.map(({ what }) => what).join('\n')).not.toContain(openClipText.title);
+  });
+
+  it('throws the reason of a signal that ends its fetching', async () => {
+    const signal = AbortSignal.abort(new Error('enough'));
+    await expect(examine({ device: 'cpu', fetch: true, signal })).rejects.toThrow('enough');
+  });
 
   it('sends nobody to the doctor, who is here already', async () => {
     const broken = join(root, 'broken');

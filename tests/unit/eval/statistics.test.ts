@@ -84,6 +84,7 @@ describe('quantile, mean, sampleDeviation', () => {
     expect(quantile([1, 2, 3, 4], 0.25)).toBe(1.75);
     expect(mean([1, 2, 6])).toBe(3);
     expect(sampleDeviation([2, 4, 4, 4, 5, 5, 7, 9])).toBeCloseTo(2.13809, 5);
-    expect(sampleDeviation([7])).toBe(0);
+    expect(sampleDeviation([7, 7])).toBe(0);
+    expect(sampleDeviation([7])).toBeNull();
   });
 });

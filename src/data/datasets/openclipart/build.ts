@@ -76,7 +76,7 @@ export async function buildOpenclipart(options: BuildOpenclipartOptions = {}): P
       });
       const clips = place(rendered, seed);
       const altKinds: Record<string, number> = {};
-      const meter = await CaptionMeter.open(['alt', 'ssc', 'dsc', 'afc']);
+      const meter = await CaptionMeter.open(['alt', 'ssc', 'dsc', 'afc'], options.signal);
       const plan = {
         columns: clipColumns,
         pictures: clips,

@@ -51,7 +51,7 @@ export async function buildScenes(options: BuildScenesOptions = {}): Promise<Man
   }));
   return replaceDirectory(out, async (directory) => {
     const tally = new Tally();
-    const meter = await CaptionMeter.open(['alt', 'ssc', 'dsc', 'dsc+', 'afc']);
+    const meter = await CaptionMeter.open(['alt', 'ssc', 'dsc', 'dsc+', 'afc'], options.signal);
     const asked = new Map<string, Map<string, unknown[]>>();
     const ask = (file: string, key: string, lines: unknown[]): void => {
       asked.set(file, (asked.get(file) ?? new Map<string, unknown[]>()).set(key, lines));
