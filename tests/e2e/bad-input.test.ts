@@ -392,7 +392,7 @@ describe('a run', () => {
 
     it('fills up while metrics are logged: the rows before stay, and the run can be had again', async () => {
       const args = [...set('run.name=log', 'train.steps=6', 'checkpoint.every=100'), '--resume', 'auto'];
-      const result = await capstanWithin(1, 'train', config, ...args);
+      const result = await capstanWithin(2, 'train', config, ...args);
       expectRefusal(result, 1, /Cannot write .*runs.log.(metrics\.jsonl|events\.out\.\S+): .*make room/);
       const lines = (await readFile(join(runDir('log'), 'metrics.jsonl'), 'utf8')).split('\n');
       expect(JSON.parse(lines[0] as string)).toMatchObject({ step: 1 });
