@@ -4,6 +4,7 @@
  */
 import type { ColumnMetaData, CompressionCodec, FileMetaData, SchemaElement } from 'hyparquet';
 import { parquetReadColumn } from 'hyparquet/src/read.js';
+import { prepareZstd } from './codecs.js';
 import { openPage, type Page, readPage } from './parquet-page.js';
 import { type Leaf, type Node, storedElement } from './parquet-schema.js';
 
@@ -33,6 +34,7 @@ export async function decodeColumn(
   chunks: readonly Pages[],
   numRows: number,
 ): Promise<ArrayLike<unknown>> {
+  if (chunks.some(({ codec }) => codec === 'ZSTD')) await prepareZstd();
   const opened = chunks.map(openPages);
   const total = opened.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
   if (total > MAX_BYTES) throw new Error(tooLarge(total));
