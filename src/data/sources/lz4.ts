@@ -54,7 +54,8 @@ export class Lz4 {
 
   /** Takes bytes of the input as they are. @throws Error if that makes too much */
   literal(start: number, end: number): void {
-    if (this.#to + end - start > this.#outputEnd) throw new Error(`a run of ${end - start} bytes beyond the end`);
+    if (this.#to + end - start > this.#outputEnd)
+      throw new Error(`a run of ${end - start} bytes beyond the end`);
     new Uint8Array(this.#wasm.memory.buffer).copyWithin(this.#to, INPUT + start, INPUT + end);
     this.#to += end - start;
   }
