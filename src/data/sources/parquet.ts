@@ -119,13 +119,13 @@ class ParquetShard implements Shard {
       const odd = chunks.find(({ isEncrypted }) => isEncrypted);
       if (odd !== undefined)
         throw new Error('it is encrypted, which is not read; write it without encryption');
-      const numBytes = chunks.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
       // Who gave a scope copies what is in it.
       const convert = scope === undefined ? column.convert : column.view;
       if (column.leaves.every(({ maxRepetition }) => maxRepetition === 0)) {
-        const leaves = await this.#leaves(chunks, numBytes > WHOLE_BYTES, wanted);
+        const leaves = await this.#leaves(chunks, wanted);
         return rows.map((_, i) => convert(merge(leaves.map((values) => values[i]))));
       }
+      const numBytes = chunks.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
       if (numBytes > MAX_NESTED_BYTES) throw new Error(tooLarge(numBytes));
       const values = await this.#nested(column, chunks, numBytes, wanted);
       return rows.map((row) => convert(values[row]));
@@ -161,8 +161,9 @@ class ParquetShard implements Shard {
   }
 
   /** What is stored for the rows in each leaf of a column without lists. */
-  async #leaves(chunks: readonly Chunk[], byPages: boolean, wanted: Wanted): Promise<unknown[][]> {
-    const read = chunks.map((chunk) => this.#leafRows(chunk, byPages, wanted));
+  async #leaves(chunks: readonly Chunk[], wanted: Wanted): Promise<unknown[][]> {
+    const most = WHOLE_BYTES / chunks.length;
+    const read = chunks.map((chunk) => this.#leafRows(chunk, chunk.plainBytes > most, wanted));
     // All of them, so that none fails unheard.
     const settled = await Promise.allSettled(read);
     const failed = settled.find(({ status }) => status === 'rejected');
