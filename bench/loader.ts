@@ -5,10 +5,17 @@
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { positiveInteger, wholeNumber } from '../src/cli/numbers.js';
 import { median } from '../src/statistics.js';
 import { type LoaderData, loaderData } from './lib/loader-data.js';
+import {
+  checkWatched,
+  FILL_SHARE,
+  folderBytes,
+  type LoaderMemory,
+  loaderMemory,
+} from './lib/loader-memory.js';
 import { describeMachine, machineText } from './lib/machine.js';
 import type { LoaderSetup } from './lib/protocol.js';
 import { peerPython } from './lib/python.js';
@@ -21,7 +28,8 @@ import { WorkerProcess } from './lib/worker-process.js';
 interface LoaderBenchOptions {
   readonly json?: string;
   readonly batch: number;
-  readonly format: string;
+  readonly format: keyof typeof FOLDERS;
+  readonly memoryOnly?: boolean;
   readonly rounds: number;
   readonly steps: number;
   readonly samples: number;
@@ -30,6 +38,9 @@ interface LoaderBenchOptions {
   readonly starts: number;
   readonly seed: number;
 }
+
+/** Formats by the folder of their shards. */
+const FOLDERS = { webdataset: 'tar', arrow: 'arrow', parquet: 'parquet' };
 
 const IMAGE_SIZE = 224;
 const SHARD_SIZE = 250;
@@ -49,7 +60,12 @@ export function registerLoader(program: Command): void {
     .description('images a second: ours, open_clip with WebDataset, datasets; first batch; memory')
     .option('--json <file>', 'write all figures there too')
     .option('--batch <n>', 'images of a batch', positiveInteger, 64)
-    .option('--format <tar|arrow|parquet>', 'shards that capstan reads', 'tar')
+    .addOption(
+      new Option('--format <format>', 'shards that capstan reads')
+        .choices(Object.keys(FOLDERS))
+        .default('webdataset'),
+    )
+    .option('--memory-only', 'watch the memory, and nothing else')
     .option('--rounds <n>', 'turns of each side', positiveInteger, 5)
     .option('--steps <n>', 'timed batches of a turn', positiveInteger, 12)
     .option('--samples <n>', 'samples over which memory is watched', positiveInteger, 100_000)
@@ -88,7 +104,7 @@ async function openSide(
     ...{
       side,
       folder,
-      format: options.format,
+      format: FOLDERS[options.format],
       numSamples,
       imageSize: IMAGE_SIZE,
       batchSize: options.batch,
@@ -115,11 +131,32 @@ async function benchLoader(options: LoaderBenchOptions): Promise<void> {
   const data = await loaderData(python, { numFiles, copies, shardSize: SHARD_SIZE });
   const bench: Bench = { options, python, data, versions: {} };
   const machine = describeMachine();
+  const held = loaderMemory(data.numSamples, await folderBytes(join(data.folder, FOLDERS[options.format])));
+  checkWatched(options.samples, held); // before the minutes that the rest takes
+  if (options.memoryOnly === true) {
+    const memory = await watchMemory(bench, held);
+    console.log(`\n${machineText(machine, bench.versions)}`);
+    const { versions } = bench;
+    const cases = [memoryCase(memory)];
+    report(
+      {
+        name: 'loader',
+        cases,
+        machine,
+        versions,
+        options: { ...options },
+        warnings: [],
+        details: { memory },
+      },
+      options.json,
+    );
+    return;
+  }
   const firstBatch = await measureStarts(bench);
   const one = await raceOn(bench, 1);
   const two = await raceOn(bench, 2);
   const limit = await decodeLimit(bench);
-  const memory = await watchMemory(bench);
+  const memory = await watchMemory(bench, held);
   const ours = one.find(({ side }) => side === 'capstan')!;
   const share = median(ours.perCore) / limit;
   console.log(
@@ -193,10 +230,11 @@ async function decodeLimit(bench: Bench): Promise<number> {
   return (1000 * images) / processorMs;
 }
 
-/** Resident bytes at even distances over many samples. */
-async function watchMemory(bench: Bench): Promise<number[]> {
+/** Resident bytes at even distances over many samples, next to what is expected. */
+async function watchMemory(bench: Bench, { windowBytes, cacheBytes }: LoaderMemory): Promise<number[]> {
   const { batch, samples } = bench.options;
   const worker = await openSide(bench, 'capstan', 2);
+  const started = (await worker.request('memory', {})).residentBytes;
   const resident: number[] = [];
   const count = Math.max(1, Math.round(samples / batch / READINGS));
   let mainThreadMs: number | undefined = 0;
@@ -214,7 +252,12 @@ async function watchMemory(bench: Bench): Promise<number[]> {
       `main thread: ${perThousand.toFixed(0)} ms per 1,000 images, so at most ${most} img/s a process`,
     );
   }
-  console.log(`resident MiB: ${resident.map((bytes) => (bytes / 2 ** 20).toFixed(0)).join(' ')}`);
+  const mebi = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
+  console.log(
+    `expected at most ${mebi(started + windowBytes + cacheBytes)} MiB: ${mebi(started)} of the process and its workers ` +
+      `after a batch, ${mebi(windowBytes)} of a window's rows, ${mebi(cacheBytes)} of the cache of pieces of shards`,
+  );
+  console.log(`resident MiB: ${resident.map(mebi).join(' ')}`);
   return resident;
 }
 
@@ -259,6 +302,6 @@ function firstBatchCase(seconds: readonly number[]): Case {
 
 function memoryCase(resident: readonly number[]): Case {
   const ours = resident.at(-1)! / 2 ** 20;
-  const peer = (LARGEST_GROWTH * resident[Math.floor(resident.length / 4)]!) / 2 ** 20;
+  const peer = (LARGEST_GROWTH * resident[Math.floor(resident.length * FILL_SHARE)]!) / 2 ** 20;
   return { name: 'resident memory at the end', unit: 'MiB', ours, peer, ratio: peer / ours, target: 1 };
 }

@@ -16,17 +16,22 @@ for (const project of ['tsconfig.build.json', 'bench/tsconfig.json']) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-const assembly = `${root}assembly/resample.ts`;
-const wasm = 'data/image/resample.wasm';
-if (!isNewer(`${root}dist/${wasm}`, assembly)) {
-  const asc = `${root}node_modules/assemblyscript/bin/asc.js`;
-  const options = ['--enable', 'simd', '--runtime', 'stub', '-O3', '--converge', '--noAssert'];
-  const { status } = spawnSync(process.execPath, [asc, assembly, '-o', `${root}dist/${wasm}`, ...options], {
-    stdio: 'inherit',
-  });
-  if (status !== 0) process.exit(status ?? 1);
+const asc = `${root}node_modules/assemblyscript/bin/asc.js`;
+const options = ['--enable', 'simd', '--runtime', 'stub', '-O3', '--converge', '--noAssert'];
+for (const [name, folder] of [
+  ['resample', 'data/image'],
+  ['lz4', 'data/sources'],
+]) {
+  const source = `${root}assembly/${name}.ts`;
+  const wasm = `${folder}/${name}.wasm`;
+  if (!isNewer(`${root}dist/${wasm}`, source)) {
+    const { status } = spawnSync(process.execPath, [asc, source, '-o', `${root}dist/${wasm}`, ...options], {
+      stdio: 'inherit',
+    });
+    if (status !== 0) process.exit(status ?? 1);
+  }
+  copyFileSync(`${root}dist/${wasm}`, `${root}dist-bench/src/${wasm}`);
 }
-copyFileSync(`${root}dist/${wasm}`, `${root}dist-bench/src/${wasm}`);
 
 function isNewer(made, source) {
   return existsSync(made) && statSync(made).mtimeMs > statSync(source).mtimeMs;

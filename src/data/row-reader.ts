@@ -58,7 +58,7 @@ const SLICES_AHEAD = 4;
 const AHEAD = 2;
 
 /** The window for a source of which none is configured: as many rows as {@link BUFFER_BYTES} hold, to a limit. */
-export function defaultWindow({ rowBytes }: Source): number {
+export function defaultWindow({ rowBytes }: Pick<Source, 'rowBytes'>): number {
   if (rowBytes === undefined) return MAX_WINDOW;
   return Math.max(MIN_WINDOW, Math.min(MAX_WINDOW, Math.floor(BUFFER_BYTES / Math.max(1, rowBytes))));
 }

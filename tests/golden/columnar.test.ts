@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { ReadScope } from '../../src/data/free-memory.js';
 import type { Value } from '../../src/data/schema.js';
 import { openArrowShard } from '../../src/data/sources/arrow.js';
 import { BlockCache } from '../../src/data/sources/block-cache.js';
@@ -73,6 +74,30 @@ describe.each(names)('%s', (name) => {
           expected[column]?.[order[i] as number],
         );
       }
+    }
+  });
+});
+
+describe.each(names)('%s, slice by slice', (name) => {
+  it('reads the same into memory that is freed behind each slice', async () => {
+    const expected = JSON.parse(readFileSync(join(folder, `${name.split('.')[0]}.json`), 'utf8')) as Record<
+      string,
+      unknown[]
+    >;
+    const shard = await open(name);
+    const numRows = Math.min(shard.numRows, 60);
+    for (let from = 0; from < numRows; from += 7) {
+      const scope = new ReadScope();
+      const indices = Array.from({ length: Math.min(7, numRows - from) }, (_, i) => from + i);
+      const rows = await shard.readRows(indices, shard.columns, scope);
+      for (const [i, row] of rows.entries()) {
+        for (const column of shard.columns) {
+          expect(written(row[column] as Value), `${column} ${from + i}`).toEqual(
+            expected[column]?.[from + i],
+          );
+        }
+      }
+      scope.free();
     }
   });
 });

@@ -38,7 +38,7 @@ export interface OpenOptions extends SchemaOptions {
 const OPEN_AT_ONCE = 12;
 
 /** Bytes of decoded shards kept in memory by each open source. */
-const CACHE_BYTES = 256 * 1024 * 1024;
+export const BLOCK_CACHE_BYTES = 256 * 1024 * 1024;
 
 /**
  * Opens a data set: a directory with a manifest, a directory of shards (in order of their names), the files of a
@@ -54,7 +54,7 @@ const CACHE_BYTES = 256 * 1024 * 1024;
 export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
   const { storage, release } = borrowStorage(options.storage);
   try {
-    return await openBy({ storage, cache: new BlockCache(CACHE_BYTES), close: release }, path, options);
+    return await openBy({ storage, cache: new BlockCache(BLOCK_CACHE_BYTES), close: release }, path, options);
   } catch (error) {
     await release();
     throw error;
@@ -80,7 +80,7 @@ export async function openSplits(
   options: OpenOptions = {},
 ): Promise<{ readonly paths: readonly (readonly OpenedSplit[])[]; close(): Promise<void> }> {
   const { storage, release } = borrowStorage(options.storage);
-  const cache = new BlockCache(CACHE_BYTES);
+  const cache = new BlockCache(BLOCK_CACHE_BYTES);
   const shared = { storage, cache, close: async () => undefined };
   const close = async (): Promise<void> => {
     cache.clear();

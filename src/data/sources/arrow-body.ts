@@ -2,7 +2,7 @@
 import { CompressionType } from 'apache-arrow';
 import type { StoredFile } from '../storage/stored-file.js';
 import type { Region } from './arrow-layout.js';
-import { type Decompress, unlz4Frame, unzstd } from './codecs.js';
+import { type Decompress, prepareZstd, unlz4Frame, unzstd } from './codecs.js';
 
 /** Ranges with fewer unwanted bytes between them are read as one. */
 const MAX_GAP = 64 * 1024;
@@ -70,6 +70,7 @@ export async function readBuffers(
   regions: readonly Region[],
   compression: number | undefined,
 ): Promise<Map<Region, Uint8Array>> {
+  if (compression === CompressionType.ZSTD) await prepareZstd();
   const placed = regions.filter(({ length }) => length > 0);
   const pieces = await readRanges(
     file,

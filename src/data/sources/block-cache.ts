@@ -43,6 +43,13 @@ export class BlockCache {
     return this.#entries.get(key)?.block as Promise<T> | undefined;
   }
 
+  /** As {@link held}, and forgets it. */
+  take<T>(key: string): Promise<T> | undefined {
+    const block = this.held<T>(key);
+    this.#drop(key);
+    return block;
+  }
+
   clear(): void {
     this.#entries.clear();
     this.#bytes = 0;

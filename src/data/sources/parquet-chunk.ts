@@ -4,7 +4,8 @@
  */
 import type { ColumnMetaData, CompressionCodec, FileMetaData, SchemaElement } from 'hyparquet';
 import { parquetReadColumn } from 'hyparquet/src/read.js';
-import { openPage, type Page, readPage } from './parquet-page.js';
+import { prepareZstd } from './codecs.js';
+import { type OpenPage, openPage, type Page, readPage } from './parquet-page.js';
 import { type Leaf, type Node, storedElement } from './parquet-schema.js';
 
 /** Pages of a chunk, one behind the other, the dictionary's first if there is one. */
@@ -33,6 +34,7 @@ export async function decodeColumn(
   chunks: readonly Pages[],
   numRows: number,
 ): Promise<ArrayLike<unknown>> {
+  if (chunks.some(({ codec }) => codec === 'ZSTD')) await prepareZstd();
   const opened = chunks.map(openPages);
   const total = opened.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
   if (total > MAX_BYTES) throw new Error(tooLarge(total));
@@ -107,15 +109,20 @@ function elementsOf(node: Node): SchemaElement[] {
   return [storedElement(node), ...node.children.flatMap(elementsOf)];
 }
 
-interface OpenedPages {
-  /** By the buffer and offset of each body that hyparquet will ask for: what is in it. */
-  readonly pages: ReadonlyMap<ArrayBufferLike, ReadonlyMap<number, () => Uint8Array>>;
-  readonly plainBytes: number;
+/** A page with what opens it. */
+export interface PlacedPage {
+  readonly page: Page;
+  /** Where its body begins, behind the levels of the second version. */
+  readonly bodyStart: number;
+  /** Levels of the second version. */
+  readonly levels: Uint8Array;
+  /** Decompresses and checks it. @throws Error that says what is wrong */
+  open(): OpenPage;
 }
 
-/** Walks over the headers of pages and makes ready to open each. */
-function openPages({ leaf, codec, bytes }: Pages): OpenedPages {
-  const pages = new Map<number, () => Uint8Array>();
+/** Walks over the headers of pages. @throws Error that says what is wrong */
+export function pagesOf({ leaf, codec, bytes }: Pages): PlacedPage[] {
+  const pages: PlacedPage[] = [];
   let dictionarySize: number | undefined;
   let plainBytes = 0;
   for (let at = 0; at < bytes.length; ) {
@@ -123,15 +130,34 @@ function openPages({ leaf, codec, bytes }: Pages): OpenedPages {
     const start = at + page.headBytes;
     at = start + page.bodyBytes;
     if (at > bytes.length) throw new Error(`a page to byte ${at} of ${bytes.length}`);
-    plainBytes += page.plainBytes;
     if (page.kind === 'dictionary') dictionarySize = page.numValues;
     else if (page.kind === 'other') throw new Error('a page of an unknown kind');
+    plainBytes += page.plainBytes;
+    if (plainBytes > MAX_BYTES) throw new Error(tooLarge(plainBytes));
     const size = dictionarySize;
     const numLevels = page.kind === 'v2' ? page.definitionBytes + page.repetitionBytes : 0;
     const levels = bytes.subarray(start, start + numLevels);
     const body = bytes.subarray(start + numLevels, at);
-    const open = (): Uint8Array => openPage(page, body, levels, leaf, codec, size);
-    if (isAsked(page)) pages.set(bytes.byteOffset + start + numLevels, open);
+    const open = (): OpenPage => openPage(page, body, levels, leaf, codec, size);
+    pages.push({ page, bodyStart: start + numLevels, levels, open });
+  }
+  return pages;
+}
+
+interface OpenedPages {
+  /** By the buffer and offset of each body that hyparquet will ask for: what is in it. */
+  readonly pages: ReadonlyMap<ArrayBufferLike, ReadonlyMap<number, () => Uint8Array>>;
+  readonly plainBytes: number;
+}
+
+/** Makes ready to open each page. */
+function openPages(chunk: Pages): OpenedPages {
+  const { bytes } = chunk;
+  const pages = new Map<number, () => Uint8Array>();
+  let plainBytes = 0;
+  for (const { page, bodyStart, open } of pagesOf(chunk)) {
+    plainBytes += page.plainBytes;
+    if (isAsked(page)) pages.set(bytes.byteOffset + bodyStart, () => open().plain);
     else open();
   }
   return { pages: new Map([[bytes.buffer, pages]]), plainBytes };

@@ -19,6 +19,8 @@ export interface Column {
   readonly node: Node;
   readonly leaves: readonly Leaf[];
   readonly convert: Convert;
+  /** As `convert`, but bytes are views of the pages that they lie in. */
+  readonly view: Convert;
 }
 
 /** One leaf's bytes in a row group. */
@@ -101,7 +103,13 @@ class CutOff extends Error {
 
 function footerOf(metadata: FileMetaData, end: number): Footer {
   const columns = columnsOf(metadata.schema).map(
-    (node): Column => ({ name: node.element.name, node, leaves: leavesOf(node), convert: converterOf(node) }),
+    (node): Column => ({
+      name: node.element.name,
+      node,
+      leaves: leavesOf(node),
+      convert: converterOf(node, (bytes) => bytes.slice()),
+      view: converterOf(node, (bytes) => bytes),
+    }),
   );
   const groups: Group[] = [];
   let firstRow = 0;

@@ -6,6 +6,7 @@
  */
 import type { CompressionCodec } from 'hyparquet';
 import { type Decompress, gunzip, unbrotli, unlz4Block, unlz4Hadoop, unsnappy, unzstd } from './codecs.js';
+import { bitWidth, readHybrid } from './parquet-hybrid.js';
 import type { Leaf } from './parquet-schema.js';
 import { numberIn, readThrift, structIn } from './parquet-thrift.js';
 
@@ -55,6 +56,16 @@ export interface Page {
   readonly definitionBytes: number;
   readonly repetitionBytes: number;
   readonly isCompressed: boolean;
+}
+
+/** A page's content, held against its header. */
+export interface OpenPage {
+  /** Once decompressed; of the second version without the levels. */
+  readonly plain: Uint8Array;
+  /** Where in it the values begin. */
+  readonly start: number;
+  /** Values that are not null. */
+  readonly numPresent: number;
 }
 
 /** Reads the header of a page. @throws Error that says what is wrong */
@@ -110,7 +121,7 @@ export function openPage(
   leaf: Leaf,
   codec: CompressionCodec,
   dictionarySize: number | undefined,
-): Uint8Array {
+): OpenPage {
   const decode = codecs[codec] ?? fail(`the codec ${codec}, which is not read`);
   const plainBytes = page.plainBytes - levels.length;
   const isPlain = page.kind === 'v2' && !page.isCompressed;
@@ -119,12 +130,12 @@ export function openPage(
   const element = leaf.nodes.at(-1)?.element as Leaf['nodes'][number]['element'];
   if (page.kind === 'dictionary') {
     checkPlain(plain, 0, page.numValues, element.type, element.type_length);
-    return plain;
+    return { plain, start: 0, numPresent: page.numValues };
   }
   const [start, numPresent] =
     page.kind === 'v2' ? [0, presentV2(page, levels, leaf)] : presentV1(page, plain, leaf);
   checkValues(page, plain, start, numPresent, element, dictionarySize);
-  return plain;
+  return { plain, start, numPresent };
 }
 
 /** Checks the levels of the first version; gives where the values begin and how many there are. */
@@ -135,7 +146,7 @@ function presentV1(page: Page, plain: Uint8Array, leaf: Leaf): [start: number, n
     const length = uint32(plain, at);
     const end = at + 4 + length;
     if (end > plain.length) fail(`${length} bytes of levels at byte ${at} of ${plain.length}`);
-    const count = countHybrid(plain.subarray(at + 4, end), bitWidth(max), page.numValues, max);
+    const count = readHybrid(plain.subarray(at + 4, end), bitWidth(max), page.numValues, max);
     at = end;
     return count;
   };
@@ -148,13 +159,13 @@ function presentV2(page: Page, levels: Uint8Array, leaf: Leaf): number {
   const { repetitionBytes, numValues, numNulls } = page;
   const { maxRepetition, maxDefinition } = leaf;
   if (maxRepetition > 0) {
-    countHybrid(levels.subarray(0, repetitionBytes), bitWidth(maxRepetition), numValues, maxRepetition);
+    readHybrid(levels.subarray(0, repetitionBytes), bitWidth(maxRepetition), numValues, maxRepetition);
   }
   if (maxDefinition === 0) {
     if (numNulls !== 0) fail(`${numNulls} nulls in a column that has none`);
     return numValues;
   }
-  const count = countHybrid(
+  const count = readHybrid(
     levels.subarray(repetitionBytes),
     bitWidth(maxDefinition),
     numValues,
@@ -186,14 +197,14 @@ function checkValues(
       const width = plain[start] ?? fail('no width of the values');
       if (width > 32) fail(`values of ${width} bits`);
       if (width === 0 && dictionarySize > 0) return;
-      checkHybrid(plain.subarray(start + 1), width, count, dictionarySize - 1);
+      readHybrid(plain.subarray(start + 1), width, count, dictionarySize - 1);
       return;
     }
     case 'RLE': {
       if (type !== 'BOOLEAN') fail(`runs of ${type}`);
       if (count === 0) return;
       const length = uint32(plain, start);
-      checkHybrid(plain.subarray(start + 4, start + 4 + length), 1, count, 1);
+      readHybrid(plain.subarray(start + 4, start + 4 + length), 1, count, 1);
       return;
     }
     case 'DELTA_BINARY_PACKED':
@@ -285,66 +296,6 @@ function checkPrefixes(prefixes: Float64Array, suffixes: Float64Array): void {
   if (sum > MAX_PAGE_BYTES) fail(`values of ${sum} bytes in a page; at most ${MAX_PAGE_BYTES} are read`);
 }
 
-/** Checks runs of values of `width` bits that fill `count` places, none above `max`. */
-function checkHybrid(bytes: Uint8Array, width: number, count: number, max: number): void {
-  countHybrid(bytes, width, count, max);
-}
-
-/** Checks runs as {@link checkHybrid}, and counts the values that equal `max`. */
-function countHybrid(bytes: Uint8Array, width: number, count: number, max: number): number {
-  let [at, seen, numMax] = [0, 0, 0];
-  while (seen < count) {
-    let head = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = bytes[at++] ?? fail(`runs of ${seen} values of ${count}`);
-      head += (byte & 0x7f) * 2 ** shift;
-      if (byte < 128) break;
-      if (shift > 28) fail('a run without end');
-    }
-    const size = Math.floor(head / 2);
-    if (head % 2 === 0) {
-      if (size > count - seen) fail(`a run of ${size} values among ${count}`);
-      let value = 0;
-      for (let i = 0; i < Math.ceil(width / 8); i++)
-        value += (bytes[at++] ?? fail('an unfinished run')) * 2 ** (8 * i);
-      if (value > max && size > 0) fail(`a value of ${value}; at most ${max} can be`);
-      if (value === max) numMax += size;
-      seen += size;
-      continue;
-    }
-    const numPacked = Math.min(size * 8, count - seen);
-    // The last group may be cut off behind the last value.
-    if (at + Math.ceil((numPacked * width) / 8) > bytes.length)
-      fail(`a run to byte ${at + size * width} of ${bytes.length}`);
-    numMax += countPacked(bytes, at, width, numPacked, max);
-    at += size * width;
-    seen += numPacked;
-  }
-  return numMax;
-}
-
-function countPacked(bytes: Uint8Array, start: number, width: number, count: number, max: number): number {
-  let [at, bits, held, numMax] = [start, 0, 0, 0];
-  // Wider values are put together in floating point: with what is held they have up to 39 bits.
-  const range = 2 ** width;
-  for (let i = 0; i < count; i++) {
-    let value: number;
-    if (width <= 24) {
-      for (; held < width; held += 8) bits |= (bytes[at++] as number) << held;
-      value = bits & (range - 1);
-      bits >>>= width;
-    } else {
-      for (; held < width; held += 8) bits += (bytes[at++] as number) * 2 ** held;
-      value = bits % range;
-      bits = (bits - value) / range;
-    }
-    held -= width;
-    if (value > max) fail(`a value of ${value}; at most ${max} can be`);
-    if (value === max) numMax++;
-  }
-  return numMax;
-}
-
 /** Decodes whole numbers kept as differences, in blocks of miniblocks of a width of their own. */
 function readDeltas(bytes: Uint8Array, start: number, count: number): { values: Float64Array; end: number } {
   let at = start;
@@ -405,11 +356,8 @@ function bitsAt(bytes: Uint8Array, start: number, firstBit: number, width: numbe
   return value;
 }
 
-function bitWidth(value: number): number {
-  return 32 - Math.clz32(value);
-}
-
-function uint32(bytes: Uint8Array, at: number): number {
+/** Four bytes as a number. @throws Error if they are not there */
+export function uint32(bytes: Uint8Array, at: number): number {
   if (at + 4 > bytes.length) fail(`a length at byte ${at} of ${bytes.length}`);
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at, true);
 }

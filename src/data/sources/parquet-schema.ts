@@ -88,7 +88,8 @@ export function storedElement({ element, children }: Node): SchemaElement {
   return stored;
 }
 
-function isText({ converted_type, logical_type }: SchemaElement): boolean {
+/** Whether values are text. */
+export function isText({ converted_type, logical_type }: SchemaElement): boolean {
   return (
     ['UTF8', 'ENUM', 'JSON'].includes(converted_type ?? '') ||
     ['STRING', 'ENUM', 'JSON'].includes(logical_type?.type ?? '')
@@ -98,12 +99,19 @@ function isText({ converted_type, logical_type }: SchemaElement): boolean {
 /** Makes a cell of what hyparquet gives. */
 export type Convert = (raw: unknown) => Value;
 
-/** How the values of a column are handed out. */
-export function converterOf(node: Node): Convert {
+/** What is made of bytes: a copy, or the view itself. */
+type TakeBytes = (view: Uint8Array) => Uint8Array;
+
+/**
+ * How the values of a column are handed out.
+ *
+ * @param take what is made of bytes, which are views of pages.
+ */
+export function converterOf(node: Node, take: TakeBytes): Convert {
   const { element, children } = node;
   if (element.repetition_type === 'REPEATED') {
     // Repeated without a list around it: none is an empty list.
-    const each = single(node);
+    const each = single(node, take);
     return (raw) => (raw === null || raw === undefined ? [] : Array.from(raw as unknown[], each));
   }
   const [first] = children;
@@ -112,14 +120,14 @@ export function converterOf(node: Node): Convert {
     element.converted_type === 'MAP_KEY_VALUE' ||
     element.logical_type?.type === 'MAP';
   if (isMap && first?.element.repetition_type === 'REPEATED' && first.children.length === 2)
-    return mapConverter(first);
-  return single(node);
+    return mapConverter(first, take);
+  return single(node, take);
 }
 
 /** As {@link converterOf}, but of one of the values of a repeated element. */
-function single({ element, children }: Node): Convert {
+function single({ element, children }: Node, take: TakeBytes): Convert {
   const [first] = children;
-  if (first === undefined) return orNull(leafConverter(element));
+  if (first === undefined) return orNull(leafConverter(element, take));
   const isList = element.converted_type === 'LIST' || element.logical_type?.type === 'LIST';
   if (
     isList &&
@@ -127,16 +135,16 @@ function single({ element, children }: Node): Convert {
     first.element.repetition_type === 'REPEATED' &&
     first.children.length < 2
   ) {
-    const each = first.children[0] === undefined ? single(first) : converterOf(first.children[0]);
+    const each = first.children[0] === undefined ? single(first, take) : converterOf(first.children[0], take);
     return orNull((raw) => Array.from(raw as unknown[], each));
   }
   if (isList && children.length === 1) {
     // A list whose repeated element is the struct itself comes as a struct of that list.
-    const list = converterOf(first);
+    const list = converterOf(first, take);
     return orNull((raw) => list((raw as Record<string, unknown>)[first.element.name]));
   }
   const names = children.map((child) => child.element.name);
-  const converters = children.map(converterOf);
+  const converters = children.map((child) => converterOf(child, take));
   return orNull((raw) => {
     const struct = raw as Record<string, unknown>;
     return structValue(
@@ -147,10 +155,10 @@ function single({ element, children }: Node): Convert {
 }
 
 /** A map comes as a struct of one list of structs. */
-function mapConverter(entries: Node): Convert {
+function mapConverter(entries: Node, take: TakeBytes): Convert {
   const [key, value] = entries.children.map((child) => ({
     name: child.element.name,
-    of: converterOf(child),
+    of: converterOf(child, take),
   }));
   if (key === undefined || value === undefined) throw new Error('a map without keys and values');
   return orNull((raw) => {
@@ -163,7 +171,7 @@ function orNull(convert: Convert): Convert {
   return (raw) => (raw === null || raw === undefined ? null : convert(raw));
 }
 
-function leafConverter(element: SchemaElement): Convert {
+function leafConverter(element: SchemaElement, take: TakeBytes): Convert {
   const { type, logical_type: logical, converted_type: converted } = element;
   if (converted === 'DECIMAL' || logical?.type === 'DECIMAL') {
     const precision = element.precision ?? (logical?.type === 'DECIMAL' ? logical.precision : 0);
@@ -202,7 +210,7 @@ function leafConverter(element: SchemaElement): Convert {
     return (raw) => (typeof raw === 'bigint' ? BigInt.asUintN(64, raw) : (raw as number) >>> 0);
   }
   if (type === 'INT96') return (raw) => isoTimestamp(raw as bigint, 'ns', false);
-  return (raw) => (raw instanceof Uint8Array ? raw.slice() : (raw as Value));
+  return (raw) => (raw instanceof Uint8Array ? take(raw) : (raw as Value));
 }
 
 function unitOf(unit: string): TimeUnit {

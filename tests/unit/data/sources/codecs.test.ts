@@ -1,8 +1,9 @@
 import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   type Decompress,
   gunzip,
+  prepareZstd,
   unbrotli,
   unlz4Block,
   unlz4Frame,
@@ -11,6 +12,8 @@ import {
   unzstd,
 } from '../../../../src/data/sources/codecs.js';
 import { damaged, dice } from '../../../support/damage.js';
+
+beforeAll(prepareZstd);
 
 const text = Buffer.from('the cat sat on the mat, and the cat sat on the hat. '.repeat(40));
 const hex = (bytes: string): Buffer => Buffer.from(bytes.replace(/\s/g, ''), 'hex');
