@@ -68,7 +68,7 @@ export class DownloadBar {
     const first = this.#marks[0] as Mark;
     const seconds = Math.max(1e-3, (at - first.at) / 1000);
     const rowsPerSecond = (done - first.done) / seconds;
-    const rates = `${((images - first.images) / seconds).toFixed(0)} img/s  ${formatBytes((bytes - first.bytes) / seconds)}/s`;
+    const rates = `${((images - first.images) / seconds).toFixed(0)} img/s  ${formatBytes(Math.round((bytes - first.bytes) / seconds))}/s`;
     const share = done === 0 ? '' : `  ${((100 * images) / done).toFixed(1)} % have images`;
     const left = rowsPerSecond > 0 ? `  ETA ${formatDuration((rows - done) / rowsPerSecond)}` : '';
     return `${rates}${share}${left}${reasonsText(failures)}`;

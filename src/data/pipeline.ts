@@ -147,6 +147,19 @@ export function checkInteger(name: string, value: number, min: number): void {
   }
 }
 
+/** More threads than any machine has cores: each takes memory before it has done anything. */
+const MAX_WORKERS = 1024;
+
+/** @throws ConfigError unless the value is a number of threads that a machine may have */
+export function checkWorkers(workers: number): void {
+  checkInteger('workers', workers, 0);
+  if (workers > MAX_WORKERS) {
+    throw new ConfigError(
+      `workers is ${workers}; expected at most ${MAX_WORKERS}: one or two for each core.`,
+    );
+  }
+}
+
 /**
  * Opens the parts of a loader. Without contents it decodes no images and tokenizes nothing.
  *
@@ -203,7 +216,7 @@ function checkOptions(options: OrderOptions, contents: Contents): void {
   checkInteger('batchSize', batchSize, 1);
   if (contents !== undefined) {
     checkInteger('contextLength', contents.contextLength, 2);
-    checkInteger('workers', contents.workers ?? 0, 0);
+    checkWorkers(contents.workers ?? 0);
   }
   const images = imagesOf(contents);
   if (images !== undefined) {

@@ -80,12 +80,14 @@ async function run(where: string, flags: BenchFlags): Promise<void> {
   }
 }
 
-async function openConfig(path: string, { set, split, format, schema, column, images }: BenchFlags) {
+async function openConfig(path: string, flags: BenchFlags) {
+  const { set, split, format, schema, column, images, cacheDir, cacheMib, s3Endpoint, s3Anonymous } = flags;
   const { loadConfig } = await import('../../config/load.js');
   const { ConfigError } = await import('../../errors.js');
   const { resolveModel } = await import('../../train/tasks/clip-config.js');
   const { loaderOptions, openTrainingData } = await import('../../train/training-data.js');
-  if ([split, format, schema, column, images].some((flag) => flag !== undefined)) {
+  const reading = [split, format, schema, column, images, cacheDir, cacheMib, s3Endpoint, s3Anonymous];
+  if (reading.some((flag) => flag !== undefined)) {
     throw new ConfigError(
       'A configuration says itself how its data is read: change it with --set, as in --set data.split=val.',
     );
@@ -99,6 +101,11 @@ async function openPath(path: string, flags: BenchFlags) {
   const { openSource } = await import('../../data/datasets/open.js');
   const { captionKinds } = await import('../../data/schema.js');
   const { ConfigError } = await import('../../errors.js');
+  if (flags.set.length > 0) {
+    throw new ConfigError(
+      '--set changes a configuration, and this is a data set: leave it out, or name a .yaml file.',
+    );
+  }
   const source = await openSource(path, openOptionsOf(flags));
   const kinds = captionKinds.filter((kind) => source.columns.includes(kind));
   if (kinds.length === 0) {

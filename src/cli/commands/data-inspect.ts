@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type EntityExtractor, entityExtractors } from '../../data/inspect/extractors.js';
 import type { InspectOptions } from '../../data/inspect/inspect.js';
 import type { DataReport } from '../../data/inspect/report.js';
-import { positiveInteger } from '../numbers.js';
+import { positiveInteger, wholeNumber } from '../numbers.js';
 import { print, printError } from '../printer.js';
 import { addReadingFlags, type ReadingFlags, withReading } from '../reading-flags.js';
 import { abortOnSignals } from '../signals.js';
@@ -137,9 +137,4 @@ function numImages(text: string): number | 'all' {
   if (text === 'all') return 'all';
   if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
   throw new InvalidArgumentError("Expected a whole number, or 'all'.");
-}
-
-function wholeNumber(text: string): number {
-  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
-  throw new InvalidArgumentError('Expected a whole number, not negative.');
 }

@@ -6,6 +6,7 @@ import type { ShardWriter } from '../../data/sources/writers.js';
 import { formatTable } from '../format-table.js';
 import { positiveInteger, wholeNumber } from '../numbers.js';
 import { print } from '../printer.js';
+import { abortOnSignals } from '../signals.js';
 import { collect } from './train.js';
 
 interface MixFlags {
@@ -52,6 +53,7 @@ async function run(path: string, flags: MixFlags): Promise<void> {
   if (json !== undefined) await requireReplaceable(json);
   const data = await openTrainingData(config);
   const log = jsonl === undefined ? undefined : await openLog(jsonl);
+  const signals = abortOnSignals('ending; no file is written. Once more to leave at once.');
   try {
     const preview = await previewMix({
       ...orderOptions(config, data),
@@ -61,6 +63,7 @@ async function run(path: string, flags: MixFlags): Promise<void> {
       ...(epochs === undefined ? {} : { epochs }),
       sourceNames: data.sources,
       onBatch: async (batch) => {
+        signals.signal.throwIfAborted();
         if (batch.step < show) print(`${formatBatch(batch)}\n`);
         await log?.write([{ record: lineOf(batch) }]);
       },
@@ -70,8 +73,11 @@ async function run(path: string, flags: MixFlags): Promise<void> {
     if (json !== undefined) await replaceFile(json, `${JSON.stringify(preview, null, 2)}\n`);
   } catch (error) {
     await log?.abort();
-    throw error;
+    const exitCode = signals.exitCode();
+    if (exitCode === undefined) throw error;
+    process.exitCode = exitCode;
   } finally {
+    signals.stop();
     await data.close();
   }
 }

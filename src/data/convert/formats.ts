@@ -108,11 +108,11 @@ export function readingOf(to: TargetFormat, { columns }: JournalHead, images: bo
   if (to === 'arrow' || to === 'parquet') {
     return has('key') && has('image') ? { schema: 'capstan' } : undefined;
   }
-  if (!images && !(to === 'webdataset' && has('key'))) return undefined;
+  if (!images && (to === 'jsonl' || !has('key'))) return undefined;
   const own: Partial<Record<Target, string>> = Object.fromEntries(
     names.filter(isTarget).map((name) => [name, name]),
   );
-  if (to !== 'webdataset') return { schema: 'custom', columns: own, images: '.' };
+  if (to !== 'webdataset') return { schema: 'custom', columns: own, ...(images ? { images: '.' } : {}) };
   // Said so that the member is known to be no further column.
   const text = textColumnOf(names);
   if (text !== undefined && isTarget(text)) own[text] = `${text}|txt`;

@@ -59,7 +59,7 @@ export function chooseColumns(opened: OpenedSplits, asked: readonly string[] | u
       if (all.includes(column)) continue;
       const near = nearest(column, all);
       throw new ConfigError(
-        `--columns-out names '${column}', which is not there${near === undefined ? '' : `; did you mean '${near}'?`} ` +
+        `--columns-out names '${column}', which is not there${near === undefined ? '.' : `; did you mean '${near}'?`} ` +
           `Present are ${all.join(', ')}.`,
       );
     }

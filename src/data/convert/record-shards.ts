@@ -1,6 +1,7 @@
 /** Shards of records: WebDataset tars as img2dataset writes them, JSON Lines, separated values. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncToDisk } from '../datasets/publish.js';
 import { readImageHeader } from '../image/header.js';
 import { captionKinds, type Row, type Value } from '../schema.js';
 import { jsonText } from '../sources/json-text.js';
@@ -189,7 +190,8 @@ class ImageFiles {
     this.#isMade = true;
     while (this.#underWay.size >= FILES_AT_ONCE) await Promise.race(this.#underWay);
     if (this.#failure !== undefined) throw this.#failure;
-    const writing = writeFile(path, image)
+    // On the disk before the journal says so.
+    const writing = writeFile(path, image, { flush: true })
       .catch((cause: unknown) => {
         this.#failure ??= unwritable(path, cause);
       })
@@ -201,5 +203,6 @@ class ImageFiles {
   async settle(): Promise<void> {
     await Promise.all(this.#underWay);
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#isMade) await syncToDisk(join(this.directory, this.folder));
   }
 }

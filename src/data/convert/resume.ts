@@ -80,7 +80,7 @@ export async function resumable(
 /** What was changed, in words; empty if nothing was. */
 function differences(before: ConvertSettings, now: ConvertSettings): string {
   const changes: string[] = [];
-  if (before.writer !== now.writer) changes.push('an other version of capstan wrote it');
+  if (before.writer !== now.writer) changes.push('another version of capstan wrote it');
   const sources = Math.max(before.sources.length, now.sources.length);
   for (let i = 0; i < sources; i++) {
     const [was, is] = [before.sources[i], now.sources[i]];

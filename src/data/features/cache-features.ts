@@ -5,7 +5,7 @@ import { type OpenOptions, openSource } from '../datasets/open.js';
 import { type CropScale, TRAIN_SCALE } from '../image/crop.js';
 import type { Skip } from '../mix-stats.js';
 import { checkKindColumns } from '../mixing.js';
-import { checkInteger } from '../pipeline.js';
+import { checkInteger, checkWorkers } from '../pipeline.js';
 import { requireImages } from '../schemas/schema-source.js';
 import { skipBudget } from '../skip-budget.js';
 import type { Source } from '../sources/source.js';
@@ -99,7 +99,7 @@ export async function cacheFeatures(options: CacheFeaturesOptions): Promise<Cach
   const { source: given, input, batchSize = DEFAULT_BATCH, workers, seed = 0, variants = 1 } = options;
   checkInteger('batchSize', batchSize, 1);
   checkInteger('variants', variants, 1);
-  checkInteger('workers', workers ?? 0, 0);
+  checkWorkers(workers ?? 0);
   const source = typeof given === 'string' ? await openSource(given, options) : given;
   let writer: FeatureWriter | undefined;
   let decoder: Decoder | undefined;

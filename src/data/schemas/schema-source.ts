@@ -190,9 +190,22 @@ function castTo(target: Target, value: Value): Value | undefined {
   if (target === 'key') return isText(value) || isWhole(value) ? value : undefined;
   if (target === 'image') return isText(value) || value instanceof Uint8Array ? value : undefined;
   if (target === 'label') return isText(value) ? value : isWhole(value) ? String(value) : undefined;
-  if (target === 'captions' && isText(value)) return [value];
   const listed = target === 'captions' || (captionKinds as readonly string[]).includes(target);
+  const texts = listed && isText(value) ? jsonTexts(value) : undefined;
+  if (texts !== undefined) return texts;
+  if (target === 'captions' && isText(value)) return [value];
   return isText(value) || (listed && isCaptions(value)) ? value : undefined;
+}
+
+/** The texts of a JSON list of nothing else, as which formats that know no lists hold several captions. */
+function jsonTexts(text: string): Value[] | undefined {
+  if (!text.startsWith('[') || !text.endsWith(']')) return undefined;
+  try {
+    const list: unknown = JSON.parse(text);
+    return Array.isArray(list) && list.length > 0 && list.every(isText) ? list : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const EXPECTED: Readonly<Partial<Record<Target, string>>> = {
