@@ -48,6 +48,10 @@ const SCATTERED_BYTES = 128 * 2 ** 20;
 /** Rows read at a time where a window is read as it is stored. */
 const SLICE_ROWS = 128;
 
+/** Positions at which a reader begins that are read first and few at a time, so that the first batch comes soon. */
+const HEAD_ROWS = 128;
+const HEAD_SLICE_ROWS = 16;
+
 /**
  * Slices that nobody waits for yet, read for each slice's worth of rows that are taken. None before: on few cores
  * reading ahead would take the time in which the first batch is decoded.
@@ -235,14 +239,20 @@ export class WindowReader implements RowReader {
     const { epoch, position: start } = this.#next;
     const { end } = order.windowOf(start);
     const rows = Array.from({ length: end - start }, (_, i) => order.rowAt(epoch, start + i));
-    const sorted = Array.from(rows.keys()).sort((a, b) => (rows[a] as number) - (rows[b] as number));
+    const inOrder = (places: Iterable<number>): number[] =>
+      [...places].sort((a, b) => (rows[a] as number) - (rows[b] as number));
     const sliceOf = new Uint32Array(rows.length);
     const slices: Slice[] = [];
-    for (let at = 0; at < sorted.length; at += SLICE_ROWS) {
-      const places = sorted.slice(at, at + SLICE_ROWS);
+    const add = (places: readonly number[]): void => {
       for (const place of places) sliceOf[place] = slices.length;
       slices.push(newSlice(places.map((place) => start + place)));
-    }
+    };
+    const places = [...rows.keys()];
+    const isFirst = isSame(this.#next, this.#options.start);
+    const head = isFirst ? places.splice(0, HEAD_ROWS) : [];
+    for (let at = 0; at < head.length; at += HEAD_SLICE_ROWS) add(inOrder(head.slice(at, at + HEAD_SLICE_ROWS)));
+    const sorted = inOrder(places);
+    for (let at = 0; at < sorted.length; at += SLICE_ROWS) add(sorted.slice(at, at + SLICE_ROWS));
     const window = { epoch, start, end, slices, sliceOf, numRead: 0, rows: new Map(), wanted: false };
     this.#windows.push(window);
     this.#next = end === order.numRows ? { epoch: epoch + 1, position: 0 } : { epoch, position: end };
@@ -307,6 +317,8 @@ const isBefore = (
   a: { readonly epoch: number; readonly position?: number; readonly start?: number },
   b: RowPlace,
 ): boolean => a.epoch < b.epoch || (a.epoch === b.epoch && ((a.position ?? a.start) as number) < b.position);
+
+const isSame = (a: RowPlace, b: RowPlace): boolean => a.epoch === b.epoch && a.position === b.position;
 
 const isUsedUp = ({ numRead, slices, rows }: LoadedWindow): boolean =>
   numRead === slices.length && rows.size === 0;
