@@ -250,7 +250,8 @@ export class WindowReader implements RowReader {
     const places = [...rows.keys()];
     const isFirst = isSame(this.#next, this.#options.start);
     const head = isFirst ? places.splice(0, HEAD_ROWS) : [];
-    for (let at = 0; at < head.length; at += HEAD_SLICE_ROWS) add(inOrder(head.slice(at, at + HEAD_SLICE_ROWS)));
+    for (let at = 0; at < head.length; at += HEAD_SLICE_ROWS)
+      add(inOrder(head.slice(at, at + HEAD_SLICE_ROWS)));
     const sorted = inOrder(places);
     for (let at = 0; at < sorted.length; at += SLICE_ROWS) add(sorted.slice(at, at + SLICE_ROWS));
     const window = { epoch, start, end, slices, sliceOf, numRead: 0, rows: new Map(), wanted: false };
