@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { CapstanError } from '../src/errors.js';
 import { registerClipStep } from './clip-step.js';
+import { registerDataWait } from './data-wait.js';
 import { registerLoader } from './loader.js';
 import { registerLossCurve } from './loss-curve.js';
 import { registerStepsMemory } from './steps-memory.js';
@@ -9,7 +10,13 @@ import { registerStepsMemory } from './steps-memory.js';
 const program = new Command('npm run bench --')
   .description('Measures capstan beside its peers. Without a name, lists the benches.')
   .helpCommand(false);
-for (const register of [registerClipStep, registerLoader, registerLossCurve, registerStepsMemory])
+for (const register of [
+  registerClipStep,
+  registerDataWait,
+  registerLoader,
+  registerLossCurve,
+  registerStepsMemory,
+])
   register(program);
 
 try {
