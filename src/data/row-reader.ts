@@ -1,8 +1,9 @@
 /** Reads the rows of one source in the order in which an epoch visits them, without reading a piece of a file often. */
 import { DataError } from '../errors.js';
-import { freeMemory, ReadScope } from './free-memory.js';
+import { ReadScope } from './free-memory.js';
 import type { PositionRange, WindowOrder } from './order/window-order.js';
 import type { Row } from './schema.js';
+import { SizedMemory } from './sized-memory.js';
 import type { Source } from './sources/source.js';
 
 /** A row's place in the order of its source. */
@@ -35,6 +36,9 @@ export interface RowReaderOptions {
 
 /** Most bytes of rows held for a shuffled window. */
 const BUFFER_BYTES = 256 * 2 ** 20;
+
+/** Bytes of rows that are done with, kept for the next ones. */
+const SPARE_BYTES = 32 * 2 ** 20;
 
 /** Rows of a window where they are light. */
 const MAX_WINDOW = 65_536;
@@ -135,6 +139,7 @@ interface LoadedWindow extends PositionRange {
 export class WindowReader implements RowReader {
   readonly #options: RowReaderOptions;
   readonly #maxBytes: number;
+  readonly #memory = new SizedMemory(SPARE_BYTES);
   /** Rows handed out whose bytes are nobody else's. */
   readonly #own = new WeakSet<Row>();
   /** In the order in which they are visited. */
@@ -171,7 +176,7 @@ export class WindowReader implements RowReader {
   }
 
   done(row: Row): void {
-    if (this.#own.delete(row)) for (const bytes of bytesIn(row)) freeMemory(bytes);
+    if (this.#own.delete(row)) for (const bytes of bytesIn(row)) this.#memory.put(bytes);
   }
 
   release(place: RowPlace): void {
@@ -194,6 +199,7 @@ export class WindowReader implements RowReader {
     for (const { slices } of this.#windows) for (const { settle } of slices) settle(closedError());
     this.#windows = [];
     this.#heldBytes = 0;
+    this.#memory.clear();
   }
 
   async #take(place: RowPlace): Promise<Row> {
@@ -302,7 +308,7 @@ export class WindowReader implements RowReader {
       const rows = await source.readRows(indices, columns, scope);
       for (const [i, position] of slice.positions.entries()) {
         if (isBefore({ epoch: window.epoch, position }, this.#released)) continue;
-        const row = copied(rows[i] as Row);
+        const row = this.#copied(rows[i] as Row);
         window.rows.set(position, row);
         this.#heldBytes += bytesOf(row);
       }
@@ -311,6 +317,15 @@ export class WindowReader implements RowReader {
     } catch (error) {
       slice.settle(error);
     }
+  }
+
+  /** The row with bytes of its own: a view would keep the whole piece of the file that it was cut from. */
+  #copied(row: Row): Row {
+    const copy = { ...row };
+    for (const [column, value] of Object.entries(row)) {
+      if (value instanceof Uint8Array) copy[column] = this.#memory.copy(value);
+    }
+    return copy;
   }
 }
 
@@ -331,15 +346,6 @@ function newSlice(positions: readonly number[]): Slice {
   });
   ready.catch(() => undefined); // it is thrown where a row is asked for
   return { positions, ready, settle };
-}
-
-/** The row with bytes of its own: a view would keep the whole piece of the file that it was cut from. */
-function copied(row: Row): Row {
-  const copy = { ...row };
-  for (const [column, value] of Object.entries(row)) {
-    if (value instanceof Uint8Array) copy[column] = new Uint8Array(value);
-  }
-  return copy;
 }
 
 function bytesIn(row: Row): Uint8Array<ArrayBuffer>[] {
