@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { CapstanError } from '../src/errors.js';
 import { registerClipStep } from './clip-step.js';
+import { registerDataWait } from './data-wait.js';
 import { requireJsonPlace } from './lib/options.js';
 import { registerLoader } from './loader.js';
 import { registerLossCurve } from './loss-curve.js';
@@ -11,7 +12,13 @@ const program = new Command('npm run bench --')
   .description('Measures capstan beside its peers. Without a name, lists the benches.')
   .helpCommand(false)
   .hook('preAction', (_, bench) => requireJsonPlace(bench.opts()));
-for (const register of [registerClipStep, registerLoader, registerLossCurve, registerStepsMemory])
+for (const register of [
+  registerClipStep,
+  registerDataWait,
+  registerLoader,
+  registerLossCurve,
+  registerStepsMemory,
+])
   register(program);
 
 try {

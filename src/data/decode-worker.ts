@@ -10,6 +10,8 @@ import { serveThread } from './thread-pool.js';
 export interface DecodeWorkerData {
   readonly settings: DecodeSettings;
   readonly tokenizer: TokenizerFile;
+  /** Where the threads share CLIP's merges. */
+  readonly merges?: SharedArrayBuffer | undefined;
   /** Memory of the cache of decoded images, if there is one. */
   readonly cacheMemory?: SharedArrayBuffer | undefined;
 }
@@ -27,8 +29,8 @@ export interface DecodeResult {
 }
 
 if (parentPort !== null) {
-  const { settings, tokenizer: file, cacheMemory } = workerData as DecodeWorkerData;
-  const tokenizer = loadTokenizer(file);
+  const { settings, tokenizer: file, merges, cacheMemory } = workerData as DecodeWorkerData;
+  const tokenizer = loadTokenizer(file, merges);
   const cache = cacheMemory === undefined ? undefined : new DecodedCache(cacheMemory);
   const room = new PixelRoom();
   serveThread<DecodeJob, DecodeResult>(

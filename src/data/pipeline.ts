@@ -176,16 +176,20 @@ export async function openPipeline(
   const { storage, release } = borrowStorage(options.storage);
   let decoder: Decoder | undefined;
   try {
+    const images = imagesOf(contents);
+    const tokenizer = contents === undefined ? undefined : await tokenizerFile(contents);
+    const start = (cache?: DecodedCache): Promise<Decoder> =>
+      contents === undefined || tokenizer === undefined
+        ? Promise.resolve(NO_DECODER)
+        : startDecoder(contents, options.seed, tokenizer, cache, decoderOf);
+    // Threads take a while to start, in which the sources can be opened; the size of a cache is theirs to tell.
+    const isCached = images?.cache !== undefined || (images?.cacheBytes ?? 0) > 0;
+    if (!isCached) decoder = await start();
     const sources: Source[] = [];
     for (const one of given) sources.push(await openOne(one, owned, storage));
-    const tokenizer = contents === undefined ? undefined : await tokenizerFile(contents);
     const parts = prepareParts(options, contents, tokenizer?.sha256, given, sources);
-    const images = imagesOf(contents);
-    const cache = images === undefined ? undefined : cacheOf(images, sources);
-    decoder =
-      contents === undefined || tokenizer === undefined
-        ? NO_DECODER
-        : await startDecoder(contents, options.seed, tokenizer, cache, decoderOf);
+    const cache = images !== undefined && isCached ? cacheOf(images, sources) : undefined;
+    decoder ??= await start(cache);
     const stream = new SampleStream({ ...parts.stream, decoder, cache });
     const assembler = new BatchAssembler({ ...parts.assembly, stream }, parts.start);
     const close = async (): Promise<void> => {

@@ -1,8 +1,9 @@
 /** Reads the rows of one source in the order in which an epoch visits them, without reading a piece of a file often. */
 import { DataError } from '../errors.js';
-import { freeMemory, ReadScope } from './free-memory.js';
+import { ReadScope } from './free-memory.js';
 import type { PositionRange, WindowOrder } from './order/window-order.js';
 import type { Row } from './schema.js';
+import { SizedMemory } from './sized-memory.js';
 import type { Source } from './sources/source.js';
 
 /** A row's place in the order of its source. */
@@ -36,6 +37,9 @@ export interface RowReaderOptions {
 /** Most bytes of rows held for a shuffled window. */
 const BUFFER_BYTES = 256 * 2 ** 20;
 
+/** Bytes of rows that are done with, kept for the next ones. */
+const SPARE_BYTES = 32 * 2 ** 20;
+
 /** Rows of a window where they are light. */
 const MAX_WINDOW = 65_536;
 
@@ -47,6 +51,10 @@ const SCATTERED_BYTES = 128 * 2 ** 20;
 
 /** Rows read at a time where a window is read as it is stored. */
 const SLICE_ROWS = 128;
+
+/** Positions at which a reader begins that are read first and few at a time, so that the first batch comes soon. */
+const HEAD_ROWS = 128;
+const HEAD_SLICE_ROWS = 16;
 
 /**
  * Slices that nobody waits for yet, read for each slice's worth of rows that are taken. None before: on few cores
@@ -131,6 +139,7 @@ interface LoadedWindow extends PositionRange {
 export class WindowReader implements RowReader {
   readonly #options: RowReaderOptions;
   readonly #maxBytes: number;
+  readonly #memory = new SizedMemory(SPARE_BYTES);
   /** Rows handed out whose bytes are nobody else's. */
   readonly #own = new WeakSet<Row>();
   /** In the order in which they are visited. */
@@ -167,7 +176,7 @@ export class WindowReader implements RowReader {
   }
 
   done(row: Row): void {
-    if (this.#own.delete(row)) for (const bytes of bytesIn(row)) freeMemory(bytes);
+    if (this.#own.delete(row)) for (const bytes of bytesIn(row)) this.#memory.put(bytes);
   }
 
   release(place: RowPlace): void {
@@ -190,6 +199,7 @@ export class WindowReader implements RowReader {
     for (const { slices } of this.#windows) for (const { settle } of slices) settle(closedError());
     this.#windows = [];
     this.#heldBytes = 0;
+    this.#memory.clear();
   }
 
   async #take(place: RowPlace): Promise<Row> {
@@ -235,14 +245,21 @@ export class WindowReader implements RowReader {
     const { epoch, position: start } = this.#next;
     const { end } = order.windowOf(start);
     const rows = Array.from({ length: end - start }, (_, i) => order.rowAt(epoch, start + i));
-    const sorted = Array.from(rows.keys()).sort((a, b) => (rows[a] as number) - (rows[b] as number));
+    const inOrder = (places: Iterable<number>): number[] =>
+      [...places].sort((a, b) => (rows[a] as number) - (rows[b] as number));
     const sliceOf = new Uint32Array(rows.length);
     const slices: Slice[] = [];
-    for (let at = 0; at < sorted.length; at += SLICE_ROWS) {
-      const places = sorted.slice(at, at + SLICE_ROWS);
+    const add = (places: readonly number[]): void => {
       for (const place of places) sliceOf[place] = slices.length;
       slices.push(newSlice(places.map((place) => start + place)));
-    }
+    };
+    const places = [...rows.keys()];
+    const isFirst = isSame(this.#next, this.#options.start);
+    const head = isFirst ? places.splice(0, HEAD_ROWS) : [];
+    for (let at = 0; at < head.length; at += HEAD_SLICE_ROWS)
+      add(inOrder(head.slice(at, at + HEAD_SLICE_ROWS)));
+    const sorted = inOrder(places);
+    for (let at = 0; at < sorted.length; at += SLICE_ROWS) add(sorted.slice(at, at + SLICE_ROWS));
     const window = { epoch, start, end, slices, sliceOf, numRead: 0, rows: new Map(), wanted: false };
     this.#windows.push(window);
     this.#next = end === order.numRows ? { epoch: epoch + 1, position: 0 } : { epoch, position: end };
@@ -291,7 +308,7 @@ export class WindowReader implements RowReader {
       const rows = await source.readRows(indices, columns, scope);
       for (const [i, position] of slice.positions.entries()) {
         if (isBefore({ epoch: window.epoch, position }, this.#released)) continue;
-        const row = copied(rows[i] as Row);
+        const row = this.#copied(rows[i] as Row);
         window.rows.set(position, row);
         this.#heldBytes += bytesOf(row);
       }
@@ -301,12 +318,23 @@ export class WindowReader implements RowReader {
       slice.settle(error);
     }
   }
+
+  /** The row with bytes of its own: a view would keep the whole piece of the file that it was cut from. */
+  #copied(row: Row): Row {
+    const copy = { ...row };
+    for (const [column, value] of Object.entries(row)) {
+      if (value instanceof Uint8Array) copy[column] = this.#memory.copy(value);
+    }
+    return copy;
+  }
 }
 
 const isBefore = (
   a: { readonly epoch: number; readonly position?: number; readonly start?: number },
   b: RowPlace,
 ): boolean => a.epoch < b.epoch || (a.epoch === b.epoch && ((a.position ?? a.start) as number) < b.position);
+
+const isSame = (a: RowPlace, b: RowPlace): boolean => a.epoch === b.epoch && a.position === b.position;
 
 const isUsedUp = ({ numRead, slices, rows }: LoadedWindow): boolean =>
   numRead === slices.length && rows.size === 0;
@@ -318,15 +346,6 @@ function newSlice(positions: readonly number[]): Slice {
   });
   ready.catch(() => undefined); // it is thrown where a row is asked for
   return { positions, ready, settle };
-}
-
-/** The row with bytes of its own: a view would keep the whole piece of the file that it was cut from. */
-function copied(row: Row): Row {
-  const copy = { ...row };
-  for (const [column, value] of Object.entries(row)) {
-    if (value instanceof Uint8Array) copy[column] = new Uint8Array(value);
-  }
-  return copy;
 }
 
 function bytesIn(row: Row): Uint8Array<ArrayBuffer>[] {

@@ -12,6 +12,7 @@ import type { DecodeJob, DecodeResult, DecodeWorkerData } from './decode-worker.
 import type { DecodedCache } from './decoded-cache.js';
 import { PixelRoom } from './image/pixels.js';
 import { SpareMemory } from './spare-memory.js';
+import { mergeMemory } from './text/shared-merges.js';
 import type { Tokenizer } from './text/token-batch.js';
 import { loadTokenizer, type TokenizerFile } from './text/tokenizer.js';
 import { ThreadPool } from './thread-pool.js';
@@ -38,7 +39,8 @@ export async function createDecoder(
   cache: DecodedCache | undefined,
 ): Promise<Decoder> {
   if (numWorkers === 0) return new InlineDecoder(settings, await tokenizerOf(tokenizer), cache);
-  return new WorkerPool(numWorkers, { settings, tokenizer, cacheMemory: cache?.memory });
+  const merges = tokenizer.kind === 'clip' ? mergeMemory() : undefined;
+  return new WorkerPool(numWorkers, { settings, tokenizer, merges, cacheMemory: cache?.memory });
 }
 
 // Building the merge table takes longer than a small batch; a thread needs it once.

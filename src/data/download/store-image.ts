@@ -1,7 +1,8 @@
 /** Checks of images that came, and what of them is stored. Modes and their meaning are img2dataset's (resizer.py). */
-import sharp, { type Metadata, type Sharp } from 'sharp';
+import type { Metadata, Sharp } from 'sharp';
 import { checkHeader } from '../image/decode.js';
 import type { ImageFormat } from '../image/header.js';
+import { libvips } from '../image/libvips.js';
 import type { Encoding, ResizeMode } from './choices.js';
 import { ImageFailure } from './failure.js';
 
@@ -66,6 +67,7 @@ export async function storeImage(bytes: Uint8Array, policy: ImagePolicy): Promis
   const resize = isTurned ? resizeOf(height, width, policy) : resizeOf(width, height, policy);
   const asItCame = policy.skipReencode && extension === encode && !metadata.hasAlpha;
   if (resize === undefined && asItCame) return { bytes, extension, width, height, ...original };
+  const sharp = await libvips();
   const image = sharp(bytes, { limitInputPixels: policy.maxPixels, failOn: 'error' })
     .autoOrient()
     .flatten({ background: '#ffffff' })
@@ -82,6 +84,7 @@ export async function storeImage(bytes: Uint8Array, policy: ImagePolicy): Promis
 async function inspect(bytes: Uint8Array): Promise<{ extension: string; metadata: Metadata }> {
   try {
     const extension = extensionOf(bytes);
+    const sharp = await libvips();
     return { extension, metadata: await sharp(bytes, { limitInputPixels: false }).metadata() };
   } catch (cause) {
     throw unreadable(cause);

@@ -5,17 +5,14 @@
  * Decoding is libjpeg-turbo's for ordinary JPEGs and libvips's (through sharp) for all else; on JPEG, PNG, WebP and GIF
  * the pixels equal Pillow's.
  */
-import sharp, { type OutputInfo } from 'sharp';
+import type { OutputInfo } from 'sharp';
 import { DataError } from '../../errors.js';
 import { withoutTransparency } from './gif.js';
 import { type ColourMode, type ImageHeader, readImageHeader } from './header.js';
 import { decodeJpeg } from './jpeg.js';
+import { libvips } from './libvips.js';
 import { type Orientation, orient, readOrientation } from './orientation.js';
 import type { PixelRoom, Pixels } from './pixels.js';
-
-// Images are small and many: they are decoded side by side by worker threads, and none twice.
-sharp.concurrency(1);
-sharp.cache(false);
 
 /** Above this, Pillow refuses an image as a decompression bomb. */
 export const DEFAULT_MAX_PIXELS = 178_956_970;
@@ -84,6 +81,7 @@ async function decodeByLibvips(
   maxPixels: number,
 ): Promise<DecodedImage> {
   const file = header.format === 'gif' ? withoutTransparency(bytes) : bytes;
+  const sharp = await libvips();
   const image = sharp(file, { ignoreIcc: true, failOn: 'error', limitInputPixels: maxPixels });
   if (header.mode === 'cmyk') image.pipelineColourspace('cmyk').toColourspace('cmyk');
   let decoded: { data: Buffer; info: OutputInfo };

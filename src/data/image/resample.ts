@@ -162,7 +162,12 @@ export function resample(source: Pixels, box: Box, window: Box, passes: Passes, 
   const between = verticalFirst
     ? layout.plane(columns.length * channels, window.height)
     : layout.plane(window.width * channels, rows.length);
-  const result = layout.plane(window.width * channels, window.height);
+  const rowBytes = window.width * channels;
+  // Rows by columns are written one after the other: what is too much of one, the next goes over.
+  const result =
+    vertical !== undefined && !(verticalFirst && horizontal !== undefined)
+      ? { at: layout.place(rowBytes * window.height + LANES), stride: rowBytes }
+      : layout.plane(rowBytes, window.height);
   const stride = source.width * channels;
   const input = { at: layout.place(stride * (rows.length + 1) + LANES), stride };
 
@@ -204,7 +209,7 @@ export function resample(source: Pixels, box: Box, window: Box, passes: Passes, 
     if (vertical !== undefined)
       down(shifted(between, 0, rows.first, channels), window.width, result, vertical);
   }
-  copyPlane(bytes, result, window.width * channels, window.height, out);
+  copyPlane(bytes, result, rowBytes, window.height, out);
   if (bytes.length > MAX_KEPT_BYTES) kept = undefined;
 }
 
@@ -215,6 +220,10 @@ function copyPlane(
   numRows: number,
   out: Uint8Array,
 ): void {
+  if (stride === rowBytes) {
+    out.set(bytes.subarray(at, at + numRows * rowBytes));
+    return;
+  }
   for (let y = 0; y < numRows; y++) {
     const from = at + y * stride;
     out.set(bytes.subarray(from, from + rowBytes), y * rowBytes);

@@ -1,9 +1,10 @@
 /** What is measured of images one by one, off the main thread. */
 import { createHash } from 'node:crypto';
-import sharp, { type Metadata } from 'sharp';
+import type { Metadata } from 'sharp';
 import { DataError } from '../../errors.js';
 import { decodeImage } from '../image/decode.js';
 import { readImageHeader } from '../image/header.js';
+import { libvips } from '../image/libvips.js';
 import { PixelRoom } from '../image/pixels.js';
 import { cropPixels } from '../image/transforms.js';
 import type { ImageTrait } from './report.js';
@@ -80,6 +81,7 @@ async function headOf(file: Uint8Array): Promise<Omit<ImageFinding, 'hash' | 'by
   if (header === undefined) return { traits: [] };
   let data: Metadata;
   try {
+    const sharp = await libvips();
     data = await sharp(file, { limitInputPixels: false }).metadata();
   } catch {
     return { format: header.format, traits: [] }; // decoding says what is wrong

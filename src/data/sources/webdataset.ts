@@ -6,9 +6,8 @@
  * comes again later in the shard is an error, since draws depend on it.
  */
 import { DataError } from '../../errors.js';
-import { freeMemory } from '../free-memory.js';
 import type { Value } from '../schema.js';
-import { message, type StoredFile } from '../storage/stored-file.js';
+import { type FileScan, message, openScan, type StoredFile } from '../storage/stored-file.js';
 import type { BlockCache } from './block-cache.js';
 import { isObject, parseJson } from './json-value.js';
 import { ColumnSet } from './records/column-set.js';
@@ -33,7 +32,7 @@ const GROUP_BYTES = 16 * 1024;
 /** Bytes of the longest sample that is read. */
 const MAX_SAMPLE = 256 * 1024 * 1024;
 /** Bytes read at a time by the scan. */
-const WINDOW_BYTES = 512 * 1024;
+const WINDOW_BYTES = 1024 * 1024;
 
 /** Kinds of members by the last part of their names, as webdataset decodes them; all others are bytes. */
 const TEXTS: ReadonlySet<string> = new Set(['txt', 'text', 'transcript']);
@@ -75,7 +74,16 @@ function partOf({ name, isFile }: Member): Part | undefined {
 
 async function scan(file: StoredFile): Promise<RecordIndex> {
   try {
-    return await scanMembers(file);
+    const opened = await openScan(file);
+    let index: RecordIndex;
+    try {
+      index = await scanMembers(file, new Window(file, opened));
+    } catch (cause) {
+      await opened.close().catch(() => undefined); // what is wrong is known
+      throw cause;
+    }
+    await opened.close();
+    return index;
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
     const text = `${file.path}: is cut off, damaged, or not a tar archive: ${message(cause)}. Build or copy it again.`;
@@ -92,11 +100,10 @@ interface OpenSample {
   readonly members: Map<string, number>;
 }
 
-async function scanMembers(file: StoredFile): Promise<RecordIndex> {
+async function scanMembers(file: StoredFile, window: Window): Promise<RecordIndex> {
   const groups = new GroupBuilder(GROUP_BYTES);
   const columns = new ColumnSet(file.path);
   columns.add([KEY_COLUMN]);
-  const window = new Window(file);
   const starts = new Map<string, number>();
   let sample: OpenSample | undefined;
   const close = (): void => {
@@ -153,15 +160,16 @@ class Window {
   #at = 0;
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
-  constructor(private readonly file: StoredFile) {}
+  constructor(
+    private readonly file: StoredFile,
+    private readonly opened: FileScan,
+  ) {}
 
   /** A view, valid until the next read. */
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     if (!this.held(offset, length)) {
       const wanted = Math.min(Math.max(length, WINDOW_BYTES), this.file.size - offset);
-      const bytes = await this.file.read(offset, wanted);
-      freeMemory(this.#bytes); // a scan of a large set would else leave it all to the garbage collector
-      this.#bytes = bytes;
+      this.#bytes = await this.opened.read(offset, wanted);
       this.#at = offset;
     }
     return this.view(offset, length);

@@ -1,7 +1,8 @@
 /** A file that is read by byte ranges, wherever it is kept. Readers of every format take one. */
-import { open, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DataError } from '../../errors.js';
+import { freeMemory } from '../free-memory.js';
 
 /** A file of known size whose content does not change while it is read. Safe to read concurrently. */
 export interface StoredFile {
@@ -23,6 +24,30 @@ export interface StoredFile {
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
   /** As `read`, of bytes whose neighbours nobody wants, such as a footer. There where that makes a difference. */
   peek?(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** See {@link openScan}. There where that makes a difference. */
+  scan?(): Promise<FileScan>;
+}
+
+/** A file that is read in many pieces, one after the other. */
+export interface FileScan {
+  /** As {@link StoredFile.read}, but the bytes are the caller's until its next read only. */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** @throws DataError if the file was changed meanwhile */
+  close(): Promise<void>;
+}
+
+/** Begins to read most of a file in many pieces, for which a local one is held open; to be closed. @throws DataError */
+export async function openScan(file: StoredFile): Promise<FileScan> {
+  const own = await file.scan?.();
+  if (own !== undefined) return own;
+  let last: Uint8Array<ArrayBuffer> | undefined;
+  const read = async (offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> => {
+    const bytes = await file.read(offset, length);
+    if (last !== undefined) freeMemory(last); // a scan of a large set would else leave it all to the garbage collector
+    last = bytes;
+    return bytes;
+  };
+  return { read, close: async () => {} };
 }
 
 /** Reads a few bytes of which the neighbours are not wanted. */
@@ -60,32 +85,63 @@ class LocalFile implements StoredFile {
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     // Not cleared, as all of it is read.
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-    let file: Awaited<ReturnType<typeof open>>;
+    const file = await this.#open();
     try {
-      file = await open(this.path);
+      await this.#check(file);
+      await this.#fill(file, bytes, offset);
+    } finally {
+      await file.close();
+    }
+    return bytes;
+  }
+
+  async scan(): Promise<FileScan> {
+    const file = await this.#open();
+    let memory = new Uint8Array(0);
+    return {
+      read: async (offset, length) => {
+        if (memory.length < length) memory = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+        const bytes = memory.subarray(0, length);
+        await this.#fill(file, bytes, offset);
+        return bytes;
+      },
+      close: async () => {
+        try {
+          await this.#check(file);
+        } finally {
+          await file.close();
+        }
+      },
+    };
+  }
+
+  async #open(): Promise<FileHandle> {
+    try {
+      return await open(this.path);
     } catch (cause) {
       const advice = 'Put the file back as it was, then start again.';
       throw new DataError(`${this.path}: cannot be opened any more (${message(cause)}). ${advice}`, {
         cause,
       });
     }
-    try {
-      const { size, mtimeMs } = await file.stat();
-      if (size < this.size) throw cutOff(this.path, `${this.size} bytes`, `${size}`);
-      if (size !== this.size || `${mtimeMs}` !== this.version) {
-        throw new DataError(
-          `${this.path}: the file was changed while it was read. Start again, from a copy that stays as it is.`,
-        );
-      }
-      for (let at = 0; at < length; ) {
-        const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
-        if (bytesRead === 0) throw cutOff(this.path, `${offset + length} bytes`, `${offset + at}`);
-        at += bytesRead;
-      }
-    } finally {
-      await file.close();
+  }
+
+  async #check(file: FileHandle): Promise<void> {
+    const { size, mtimeMs } = await file.stat();
+    if (size < this.size) throw cutOff(this.path, `${this.size} bytes`, `${size}`);
+    if (size !== this.size || `${mtimeMs}` !== this.version) {
+      throw new DataError(
+        `${this.path}: the file was changed while it was read. Start again, from a copy that stays as it is.`,
+      );
     }
-    return bytes;
+  }
+
+  async #fill(file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesRead } = await file.read(bytes, at, bytes.length - at, offset + at);
+      if (bytesRead === 0) throw cutOff(this.path, `${offset + bytes.length} bytes`, `${offset + at}`);
+      at += bytesRead;
+    }
   }
 }
 

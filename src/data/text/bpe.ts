@@ -3,14 +3,16 @@
  * word without spaces (a Chinese text, say) takes n log n steps and not n squared.
  */
 
-/** A pair of ids as one number, the key of {@link MergeTable}. */
+/** A pair of ids as one number, the key of a {@link MergeLookup}. */
 export const pairKey = (left: number, right: number): number => left * 65536 + right;
 
 /**
  * From a pair of ids to the id of their merge. A merge's id must be larger than those of its parts, and
  * a smaller id is merged earlier; ids are below 65,536.
  */
-export type MergeTable = ReadonlyMap<number, number>;
+export interface MergeLookup {
+  get(key: number): number | undefined;
+}
 
 // Heap entries are the merged id and the place as one number, below 2^49.
 const PLACES = 2 ** 32;
@@ -45,7 +47,7 @@ function heapPop(heap: number[]): number {
 }
 
 /** Merges `ids` (of the bytes of a word, in order) until no pair is in the table. */
-export function mergePairs(ids: Uint16Array, merges: MergeTable): Uint16Array {
+export function mergePairs(ids: Uint16Array, merges: MergeLookup): Uint16Array {
   const length = ids.length;
   const current = Uint16Array.from(ids);
   // Neighbours of each place; -1 and `length` are the ends, and a place that was merged away has next -1.

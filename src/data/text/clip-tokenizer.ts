@@ -5,18 +5,17 @@
  * Ids: 0 to 255 a byte, 256 to 511 a byte that ends a word, then one for each merge, then the start and
  * the end of text. Padding is 0, which is also the id of "!".
  */
-import { readFile } from 'node:fs/promises';
-import { gunzipSync } from 'node:zlib';
 import { clipMergesPath } from '../../assets/index.js';
-import { ConfigError, DataError } from '../../errors.js';
-import { type MergeTable, mergePairs, pairKey } from './bpe.js';
+import { ConfigError } from '../../errors.js';
+import { type MergeLookup, mergePairs } from './bpe.js';
+import { CLIP_VOCAB_SIZE, idsOfBytes, parseMerges, readMerges } from './clip-merges.js';
 import { fixText } from './ftfy.js';
 import type { TokenBatch, Tokenizer } from './token-batch.js';
 import { unescapeHtml } from './unescape-html.js';
 import { collapseWhitespace } from './whitespace.js';
 
-/** Size of CLIP's vocabulary. */
-export const CLIP_VOCAB_SIZE = 49_408;
+export { CLIP_VOCAB_SIZE } from './clip-merges.js';
+
 /** Id of the start-of-text token. */
 export const START_OF_TEXT = 49_406;
 /** Id of the end-of-text token, the largest, so that argmax over the ids finds it. */
@@ -24,7 +23,6 @@ export const END_OF_TEXT = 49_407;
 /** Context length of the published CLIP models. */
 export const CLIP_CONTEXT_LENGTH = 77;
 
-const NUM_MERGES = CLIP_VOCAB_SIZE - 512 - 2;
 // Words that keep their ids once found; beyond it (web text has no end of new words) they are redone.
 const MAX_CACHED_WORDS = 262_144;
 
@@ -38,66 +36,22 @@ export function cleanCaption(text: string): string {
 const WORD =
   /<[sſ]tart_of_text>|<end_of_text>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|(?:(?!\u0345)[^\p{L}\p{N} ])+/gu;
 
-/** GPT-2's mapping of bytes to printable characters, in which the merges are written. */
-function byteCharacters(): string[] {
-  const printable = (byte: number): boolean =>
-    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
-  let next = 256;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));
-}
-
-/** Bytes in the order of their ids: the printable ones first. */
-function bytesById(): number[] {
-  const chars = byteCharacters();
-  const all = chars.map((_, byte) => byte);
-  const isMoved = (byte: number): boolean => (chars[byte] as string).charCodeAt(0) >= 256;
-  return [...all.filter((byte) => !isMoved(byte)), ...all.filter(isMoved)];
-}
-
 /** Tokenizer of CLIP captions; make one with {@link ClipTokenizer.load}. */
 export class ClipTokenizer implements Tokenizer {
   readonly vocabSize = CLIP_VOCAB_SIZE;
-  readonly #idOfByte = new Uint16Array(256);
-  readonly #merges: MergeTable;
+  readonly #idOfByte = idsOfBytes();
+  readonly #merges: MergeLookup;
   readonly #cache = new Map<string, Uint16Array>([
     ['<start_of_text>', Uint16Array.of(START_OF_TEXT)],
     ['<end_of_text>', Uint16Array.of(END_OF_TEXT)],
   ]);
 
   /**
-   * @param mergesText the merges file, decompressed: a header line, then a merge a line, best first.
+   * @param merges the merges file, decompressed: a header line, then a merge a line, best first; or its merges.
    * @throws DataError if it is not CLIP's merges file.
    */
-  constructor(mergesText: string) {
-    const chars = byteCharacters();
-    const idOf = new Map<string, number>();
-    bytesById().forEach((byte, id) => {
-      this.#idOfByte[byte] = id;
-      idOf.set(chars[byte] as string, id);
-      idOf.set(`${chars[byte]}</w>`, id + 256);
-    });
-    const lines = mergesText.split('\n').slice(1, 1 + NUM_MERGES);
-    const merges = new Map<number, number>();
-    lines.forEach((line, i) => {
-      const [left, right, ...rest] = line.split(/\s+/);
-      const leftId = idOf.get(left ?? '');
-      const rightId = idOf.get(right ?? '');
-      if (leftId === undefined || rightId === undefined || rest.length > 0) {
-        throw new DataError(
-          `CLIP merges, line ${i + 2}: expected two known tokens, found "${line.slice(0, 80)}". ` +
-            'The file is not bpe_simple_vocab_16e6.txt; fetch it again.',
-        );
-      }
-      merges.set(pairKey(leftId, rightId), 512 + i);
-      idOf.set(`${left}${right}`, 512 + i);
-    });
-    if (idOf.size !== CLIP_VOCAB_SIZE - 2) {
-      throw new DataError(
-        `CLIP merges: expected ${NUM_MERGES} distinct merges, found ${idOf.size - 512}. ` +
-          'The file is cut off or not bpe_simple_vocab_16e6.txt; fetch it again.',
-      );
-    }
-    this.#merges = merges;
+  constructor(merges: string | MergeLookup) {
+    this.#merges = typeof merges === 'string' ? parseMerges(Buffer.from(merges)) : merges;
   }
 
   /**
@@ -107,19 +61,7 @@ export class ClipTokenizer implements Tokenizer {
    * @throws AssetError if the asset cannot be had; the signal's reason when aborted; DataError if the file is not CLIP's.
    */
   static async load(mergesPath?: string, signal?: AbortSignal): Promise<ClipTokenizer> {
-    const path = mergesPath ?? (await clipMergesPath({ signal }));
-    const packed = await readFile(path);
-    try {
-      return new ClipTokenizer(gunzipSync(packed).toString('utf8'));
-    } catch (cause) {
-      if (cause instanceof DataError) throw cause;
-      throw new DataError(
-        `CLIP merges ${path}: expected a gzip file, found something else. Fetch it again.`,
-        {
-          cause,
-        },
-      );
-    }
+    return new ClipTokenizer(readMerges(mergesPath ?? (await clipMergesPath({ signal }))));
   }
 
   /** The ids of a text, cleaned first, without start and end of text. */

@@ -26,7 +26,7 @@ const PLAIN = /^[\t\n\x20-\x25\x27-\x7e]*$/;
 /** Names with their semicolon, and those in capitals that mean the same and are not names themselves. */
 function buildEntities(): Map<string, string> {
   const entities = new Map<string, string>();
-  for (const [name, chars] of namedReferences) {
+  for (const [name, chars] of namedReferences()) {
     if (!name.endsWith(';')) continue;
     entities.set(`&${name}`, chars);
     const capitals = `&${name.toUpperCase()}`;
@@ -37,12 +37,13 @@ function buildEntities(): Map<string, string> {
   return entities;
 }
 
-const entities = buildEntities();
+let entities: ReadonlyMap<string, string> | undefined;
 const ENTITY = /&#?[0-9A-Za-z]{1,24};/g;
 
 /** Unlike {@link unescapeHtml}, only what is surely a reference: known names that end in a semicolon. */
 function unescapeCertain(text: string): string {
   return text.replace(ENTITY, (reference) => {
+    entities ??= buildEntities();
     const named = entities.get(reference);
     if (named !== undefined) return named;
     if (!reference.startsWith('&#')) return reference;

@@ -5,6 +5,7 @@ import { clipMergesPath } from '../../assets/index.js';
 import { ConfigError } from '../../errors.js';
 import { ClipTokenizer } from './clip-tokenizer.js';
 import { JsonTokenizer } from './json-tokenizer.js';
+import { SharedMerges } from './shared-merges.js';
 import type { Tokenizer } from './token-batch.js';
 
 /** Which tokenizer texts go through. */
@@ -61,7 +62,18 @@ export async function tokenizerFile({
   }
 }
 
-/** Loads a tokenizer. @throws ConfigError, DataError */
-export async function loadTokenizer({ kind, path, endToken }: TokenizerFile): Promise<Tokenizer> {
-  return kind === 'clip' ? await ClipTokenizer.load(path) : await JsonTokenizer.load(path, endToken);
+/**
+ * Loads a tokenizer.
+ *
+ * @param merges memory in which threads share CLIP's merges; others have their own
+ * @throws ConfigError, DataError
+ */
+export async function loadTokenizer(
+  { kind, path, endToken }: TokenizerFile,
+  merges?: SharedArrayBuffer,
+): Promise<Tokenizer> {
+  if (kind === 'json') return await JsonTokenizer.load(path, endToken);
+  return merges === undefined
+    ? await ClipTokenizer.load(path)
+    : new ClipTokenizer(new SharedMerges(path, merges));
 }

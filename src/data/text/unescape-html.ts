@@ -5,8 +5,13 @@
  */
 import { HTML5_ENTITIES } from './html5-entities.js';
 
+let parsed: ReadonlyMap<string, string> | undefined;
+
 /** Every known name, with its semicolon, and for the old ones without it too, to its characters. */
-export const namedReferences: ReadonlyMap<string, string> = parseTable(HTML5_ENTITIES);
+export function namedReferences(): ReadonlyMap<string, string> {
+  parsed ??= parseTable(HTML5_ENTITIES); // few texts have any, and a loader's first batch should not wait for it
+  return parsed;
+}
 
 function parseTable(table: string): Map<string, string> {
   const names = new Map<string, string>();
@@ -45,10 +50,10 @@ function replaceReference(whole: string, body: string): string {
     const isHex = body[1] === 'x' || body[1] === 'X';
     return numericReference(isHex ? Number.parseInt(body.slice(2), 16) : Number.parseInt(body.slice(1), 10));
   }
-  const exact = namedReferences.get(body);
+  const exact = namedReferences().get(body);
   if (exact !== undefined) return exact;
   for (let end = body.length - 1; end > 1; end--) {
-    const prefix = namedReferences.get(body.slice(0, end));
+    const prefix = namedReferences().get(body.slice(0, end));
     if (prefix !== undefined) return prefix + body.slice(end);
   }
   return whole;

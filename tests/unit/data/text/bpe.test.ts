@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type MergeTable, mergePairs, pairKey } from '../../../../src/data/text/bpe.js';
+import { type MergeLookup, mergePairs, pairKey } from '../../../../src/data/text/bpe.js';
 
 // Merges over the letters 0 to 3: 4 = (0,1), 5 = (2,2), 6 = (4,0), 7 = (4,4), 8 = (0,0).
-const table: MergeTable = new Map([
+const table: MergeLookup = new Map([
   [pairKey(0, 1), 4],
   [pairKey(2, 2), 5],
   [pairKey(4, 0), 6],
@@ -12,7 +12,7 @@ const table: MergeTable = new Map([
 ]);
 
 /** The definition: round by round, the best pair at every place from the left. */
-function roundByRound(ids: number[], merges: MergeTable): number[] {
+function roundByRound(ids: number[], merges: MergeLookup): number[] {
   let word = ids;
   for (;;) {
     const ranks = word
