@@ -3,7 +3,7 @@ import { ConfigError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
 import type { Source } from '../sources/source.js';
 import { bindColumns } from './bind.js';
-import type { ColumnMap } from './column-map.js';
+import { type ColumnMap, targets } from './column-map.js';
 import { detectSchema } from './detect.js';
 import { ImageRoot, type OpenFile } from './image-root.js';
 import { type DatasetSchema, schemaNames, schemas } from './registry.js';
@@ -20,6 +20,9 @@ export interface SchemaOptions {
 }
 
 const CUSTOM: DatasetSchema = { name: 'custom', columns: {} };
+
+/** Whoever adds a column of capstan's name to a public data set, such as its images, means that one. */
+const OWN_NAMES: ColumnMap = Object.fromEntries(targets.map((name) => [name, name]));
 
 /**
  * The source with capstan's columns. One that has them already, or whose schema is not known, is handed back as it is.
@@ -43,7 +46,8 @@ export async function applySchema(
     return source;
   }
   const what = schema === CUSTOM ? 'data.columns' : `schema ${schema.name}`;
-  const bound = bindColumns(what, path, columns, { ...schema.columns, ...changes }, schema.optional);
+  const optional = schema === CUSTOM ? schema.optional : { ...OWN_NAMES, ...schema.optional };
+  const bound = bindColumns(what, path, columns, { ...schema.columns, ...changes }, optional);
   const root = images === undefined ? undefined : await ImageRoot.open(images, openFile);
   return new SchemaSource(schema.name, source, bound, root);
 }

@@ -77,7 +77,8 @@ describe('a source of a schema', () => {
   });
 
   it("has capstan's columns and those of its own that are not mapped", async () => {
-    const source = await apply(new MemorySource(coyo.map((row) => ({ ...row, label: 'raw' }))));
+    const image = Uint8Array.of(1);
+    const source = await apply(new MemorySource(coyo.map((row) => ({ ...row, image, label: 'cat' }))));
     expect([source.schema, source.path, source.numRows, source.shardRows]).toEqual([
       'coyo-hd',
       'memory',
@@ -85,9 +86,11 @@ describe('a source of a schema', () => {
       [2],
     ]);
     const own = ['caption', 'caption_llava', 'caption_llava_short', 'tags_open_images', 'tags_booru'];
-    expect([...source.columns]).toEqual(['key', 'url', 'alt', 'ssc', 'dsc', ...own]);
-    await expect(source.readRows([0], ['label'])).rejects.toThrow(
-      /there is no column 'label' in schema coyo-hd/,
+    // What was added under capstan's names is meant as such: the images of a set that is published without.
+    expect([...source.columns]).toEqual(['key', 'image', 'url', 'alt', 'ssc', 'dsc', 'label', ...own]);
+    expect(await source.readRows([0], ['image', 'label'])).toEqual([{ image, label: 'cat' }]);
+    await expect(source.readRows([0], ['afc'])).rejects.toThrow(
+      /there is no column 'afc' in schema coyo-hd/,
     );
   });
 
