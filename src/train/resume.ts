@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
-import { CheckpointError, ConfigError } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import { type Checkpoint, listCheckpoints, loadCheckpoint, newestCheckpoint } from './checkpoint.js';
 import type { RunPaths } from './run-folder.js';
 
@@ -36,8 +36,9 @@ const FREE = [
  * Finds the checkpoint that a run begins at; undefined if it begins at step 0.
  *
  * @param resume `none`, `auto` for the newest whole checkpoint of the run's own, or a checkpoint's directory
- * @throws CheckpointError if the checkpoint is damaged, or a run's own was trained with another configuration
- * @throws ConfigError if going on from there would mix two courses of training in one folder
+ * @throws CheckpointError if the checkpoint is damaged
+ * @throws ConfigError if it was trained with another configuration, or going on from there would mix two courses of
+ *   training in one folder
  */
 export async function findStart(
   paths: RunPaths,
@@ -108,7 +109,7 @@ async function requireSameConfig(
   }
   const changes = differences(await loadConfig(paths.config), config);
   if (changes.length === 0) return;
-  throw new CheckpointError(
+  throw new ConfigError(
     `${paths.directory} was trained with another configuration:\n${changes.map((c) => `  ${c}`).join('\n')}\n` +
       `Restore ${changes.length === 1 ? 'this key' : 'these keys'} to go on, or begin another run from its ` +
       `newest checkpoint with another run.name and --resume ${checkpoint}.`,
@@ -131,7 +132,7 @@ function tellOfLostLogs(
 
 function requireSameSeed(config: TrainConfig, { directory, state }: Checkpoint): void {
   if (state.seed === config.train.seed) return;
-  throw new CheckpointError(
+  throw new ConfigError(
     `${directory} was trained with seed ${state.seed}, the configuration has ${config.train.seed}. ` +
       'Set train.seed to the former, or start a new run.',
   );

@@ -123,8 +123,8 @@ describe('what the configured evaluations need', () => {
     );
     expectRefusal(
       await train('no-captions', 'eval.retrieval=true'),
-      1,
-      /eval\.retrieval is true, but: .*has no caption to retrieve: .*column 'captions'/,
+      2,
+      /eval\.retrieval is true, but: No image .*has a caption to retrieve: .*column 'captions'/,
     );
     const asked = ['eval.retrieval=true', 'eval.zeroShot=[{classes: label, templates: emoji}]'];
     const dry = await capstan(

@@ -356,13 +356,16 @@ describe('state', () => {
     const resumeFrom = (await open()).state();
     const attempt = open({ ...change, resumeFrom });
     await expect(attempt).rejects.toThrow(message);
-    await expect(attempt).rejects.toThrow(CheckpointError);
+    await expect(attempt).rejects.toThrow(ConfigError);
   });
 
   it('of other data, or beyond the data, is refused', async () => {
     const resumeFrom = (await open()).state();
     await expect(open({ source: new MemorySource(rows, 'other'), resumeFrom })).rejects.toThrow(
-      'data set (names, sizes or rows of its files, its split, or its columns): was "rows-160", is "other"',
+      new CheckpointError(
+        'The data position cannot be continued: data set (names, sizes or rows of its files, its split, or its columns): ' +
+          'was "rows-160", is "other". Restore it to go on, or start a new run.',
+      ),
     );
     await expect(open({ resumeFrom: { ...resumeFrom, position: 161 } })).rejects.toThrow(
       'epoch 0, sample 161, 0 of them broken, does not exist',
