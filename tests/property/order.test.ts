@@ -175,7 +175,7 @@ describe('a run', () => {
       }),
       { numRuns: 1500, seed: 7 },
     );
-  }, 60_000);
+  });
 
   it('visits every sample exactly once per epoch', async () => {
     await fc.assert(
@@ -205,7 +205,7 @@ describe('a run', () => {
       }),
       { numRuns: 1000, seed: 8 },
     );
-  }, 60_000);
+  });
 
   it('reads nothing of what it has behind it when it goes on', async () => {
     await fc.assert(
@@ -237,5 +237,5 @@ describe('a run', () => {
       }),
       { numRuns: 200, seed: 9 },
     );
-  }, 60_000);
+  });
 });

@@ -496,7 +496,7 @@ describe('the cache', () => {
     expect(held()).toBeGreaterThan(256 * MIB);
     await loader.close();
     // A thread that has ended lets go of shared memory when its heap is taken down, a little later.
-    await vi.waitFor(() => expect(held()).toBeLessThan(64 * MIB), { timeout: 20_000 });
+    await vi.waitFor(() => expect(held()).toBeLessThan(64 * MIB), { timeout: 100_000 });
     expect(loader.state().epoch).toBe(1); // it is still there
   });
 
@@ -549,9 +549,11 @@ describe('a loader', () => {
       const loader = await open({ source, workers, batchSize: 16, prefetch: 3 });
       const handedOut = 6;
       await take(loader, handedOut);
-      await new Promise((resolve) => setTimeout(resolve, 500));
       const capacity = workers === 0 ? 2 : 5;
-      expect(source.numRead).toBe(16 * (handedOut + 3 + capacity));
+      const ahead = 16 * (handedOut + 3 + capacity);
+      await vi.waitFor(() => expect(source.numRead).toBe(ahead), { timeout: 100_000, interval: 5 });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      expect(source.numRead).toBe(ahead);
     }
   });
 
