@@ -182,7 +182,7 @@ describe('samples that cannot be used', () => {
     ['It has no image.', 'k7', { image: null }],
     ['It has no image.', 'k7', { image: new Uint8Array(0) }],
     [
-      'Its image is of type string ("photos/1.png"); expected bytes: the content of an image file, or its path with data.images.',
+      'Its image is of type string ("photos/1.png"); expected bytes: the content of an image file, or its path with data.images (--images).',
       'k7',
       { image: 'photos/1.png' },
     ],
