@@ -89,7 +89,7 @@ async function benchDataWait(options: DataWaitOptions, folder: string): Promise<
       oursSpread: spreadOf(steps.map(({ stepMs, dataWaitMs }) => dataWaitMs / stepMs)),
     };
   });
-  report(
+  await report(
     {
       ...{ name: 'data-wait', cases, machine, versions: {}, options: { ...options }, warnings: [] },
       details: { runs },

@@ -138,7 +138,7 @@ async function benchLoader(options: LoaderBenchOptions): Promise<void> {
     console.log(`\n${machineText(machine, bench.versions)}`);
     const { versions } = bench;
     const cases = [memoryCase(memory)];
-    report(
+    await report(
       {
         name: 'loader',
         cases,

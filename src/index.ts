@@ -125,7 +125,7 @@ export { Storage, type StorageStats } from './data/storage/storage.js';
 export type { StoredFile } from './data/storage/stored-file.js';
 export { ClipTokenizer } from './data/text/clip-tokenizer.js';
 export { JsonTokenizer } from './data/text/json-tokenizer.js';
-export type { TokenBatch, Tokenizer } from './data/text/token-batch.js';
+export type { TextFrame, TokenBatch, Tokenizer } from './data/text/token-batch.js';
 export type { TokenizerOptions } from './data/text/tokenizer.js';
 // Engine
 export {

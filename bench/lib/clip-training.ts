@@ -81,6 +81,7 @@ function readBatches({ config, batches }: TrainingSetup): (step: number) => Batc
     kinds: perSample('alt'),
     captions: perSample(''),
     numTokens: new Int32Array(batchSize),
+    frame: { before: 1, after: 1 },
     truncated: 0,
     sources: perSample(0),
     fallbacks: 0,

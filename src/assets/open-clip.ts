@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AssetError } from '../errors.js';
-import { type EnsureOptions, ensureAsset } from './ensure.js';
+import { assetDirectory, type EnsureOptions, ensureAsset } from './ensure.js';
 import { openClipText } from './pins.js';
 
 const MERGES_SHA256 = '924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a';
@@ -20,8 +20,9 @@ let checkedMerges: string | undefined;
  * @throws AssetError when it cannot be fetched or is not the file that OpenAI's CLIP was trained with.
  */
 export async function clipMergesPath(options: EnsureOptions = {}): Promise<string> {
-  const path = join(await ensureAsset(openClipText, options), 'open_clip/bpe_simple_vocab_16e6.txt.gz');
+  const path = join(assetDirectory(openClipText), 'open_clip/bpe_simple_vocab_16e6.txt.gz');
   if (checkedMerges === path) return path;
+  await ensureAsset(openClipText, options);
   const found = createHash('sha256')
     .update(await readFile(path))
     .digest('hex');

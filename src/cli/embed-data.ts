@@ -1,6 +1,4 @@
 /** Embeds a data set with a run's model: what `capstan data embed` does. */
-import { join } from 'node:path';
-import { loadConfig } from '../config/load.js';
 import { type OpenOptions, openSource } from '../data/datasets/open.js';
 import { type CachedFeatures, type CacheProgress, cacheFeatures } from '../data/features/cache-features.js';
 import type { FeatureDtype } from '../data/features/half.js';
@@ -8,6 +6,7 @@ import type { CaptionKind } from '../data/schema.js';
 import { loadClip } from '../train/load-clip.js';
 import { engineOptions } from '../train/setup.js';
 import { modelIdentity } from './model-identity.js';
+import { loadRunConfig } from './run-config.js';
 
 export interface EmbedOptions {
   readonly data: string;
@@ -31,7 +30,7 @@ export interface EmbedOptions {
 /** Embeds with the image or the text tower; rows have length 1. @throws as `cacheFeatures`, `loadClip`, `openSource` */
 export async function embedData(options: EmbedOptions): Promise<CachedFeatures> {
   const { data, run, what, batch, device, workers, maxSkipRatio, inform } = options;
-  const config = await loadConfig(join(run, 'config.yaml'));
+  const config = await loadRunConfig(run);
   const source = await openSource(data, options.reading);
   try {
     const model = await loadClip(run, {

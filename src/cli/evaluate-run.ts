@@ -1,7 +1,6 @@
 /** Evaluates a run's checkpoint on a split: what `capstan eval` and the quickstart do. */
 import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { loadConfig } from '../config/load.js';
 import { type DataSource, dataSources, type TrainConfig } from '../config/schema.js';
 import { readingOptions } from '../data/datasets/reading-options.js';
 import { storageOptions } from '../data/storage/options.js';
@@ -19,6 +18,7 @@ import { type LoadedClip, loadClip } from '../train/load-clip.js';
 import { runPaths } from '../train/run-folder.js';
 import { engineOptions, prepareTokenizer } from '../train/setup.js';
 import { machineIdentity, modelIdentity } from './model-identity.js';
+import { loadRunConfig } from './run-config.js';
 import { withStorage } from './with-storage.js';
 
 export interface EvaluateOptions {
@@ -54,7 +54,7 @@ export class RunEvaluation {
    *   EngineError; AssetError; the signal's reason when aborted
    */
   static async open(runDir: string, options: EvaluateOptions): Promise<RunEvaluation> {
-    const config: TrainConfig = await loadConfig(join(runDir, 'config.yaml'));
+    const config: TrainConfig = await loadRunConfig(runDir);
     const [own] = dataSources(config.data) as [DataSource];
     const otherData = options.data !== undefined && !(await isSamePath(options.data, own.path));
     const data = otherData ? (options.data as string) : own.path;

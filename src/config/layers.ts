@@ -117,11 +117,7 @@ export async function layFile(layers: Layers, path: string, chain: readonly stri
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new ConfigError(
-      `${path}: there is no such configuration${by}.${missing ? '' : ` (${(error as Error).message})`}`,
-      { cause: error },
-    );
+    throw new ConfigError(`${path}: ${whyNot(error as NodeJS.ErrnoException)}${by}.`, { cause: error });
   }
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter });
@@ -152,6 +148,15 @@ export async function layFile(layers: Layers, path: string, chain: readonly stri
     await layFile(layers, isAbsolute(parent) ? parent : join(dirname(path), parent), [...chain, path]);
   }
   layers.lay([], values, origin);
+}
+
+/** Why a file is no configuration, before what extends it. */
+function whyNot({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return 'there is no such configuration';
+  if (code === 'EISDIR') {
+    return 'it is a directory, expected a YAML file (that of a run is config.yaml in its folder)';
+  }
+  return `the configuration cannot be read (${message})`;
 }
 
 /** Offset of the line that gives the value at a path: that of its key, or of the list's item. */

@@ -3,6 +3,7 @@ import type { PlannedCaption } from './caption-plan.js';
 import type { Skip } from './mix-stats.js';
 import type { CaptionLabel } from './mixing.js';
 import type { Sample } from './sample-stream.js';
+import type { TextFrame } from './text/token-batch.js';
 import type { EncodedTexts } from './text-encoder.js';
 
 /** B samples, of a data-parallel run those of one rank: images with a caption each. The arrays are the receiver's. */
@@ -23,6 +24,8 @@ export interface Batch {
   readonly captions: string[];
   /** Tokens per caption before truncation, start and end of text included. */
   readonly numTokens: Int32Array;
+  /** How many of them begin and end each caption, and are none of its own. */
+  readonly frame: TextFrame;
   /** Captions that lost their end to the context length. */
   readonly truncated: number;
   /** Samples whose kind had no caption, so that another kind's stands in. */
@@ -70,6 +73,7 @@ export function buildBatch(
     sources: samples.map(({ source }) => source),
     captions: captions.map(({ text }) => text),
     numTokens: texts.numTokens,
+    frame: texts.frame,
     truncated: texts.numTokens.reduce((n, length) => (length > contextLength ? n + 1 : n), 0),
     fallbacks: captions.reduce((n, { fallback }) => (fallback ? n + 1 : n), 0),
     skipped,

@@ -5,7 +5,7 @@ import type { DecodedCache } from './decoded-cache.js';
 import { decodeImage } from './image/decode.js';
 import { PixelRoom } from './image/pixels.js';
 import { evalPixels, type TrainAugmentation, trainInto, trainPixels } from './image/transforms.js';
-import type { Tokenizer } from './text/token-batch.js';
+import type { TextFrame, Tokenizer } from './text/token-batch.js';
 
 /** Settings that all chunks of a loader share. */
 export interface DecodeSettings {
@@ -45,6 +45,7 @@ export interface DecodedChunk {
   readonly tokens: Int32Array<ArrayBuffer>;
   /** Per text, before truncation, start and end of text included. */
   readonly numTokens: Int32Array<ArrayBuffer>;
+  readonly frame: TextFrame;
   /** Per sample, why its image cannot be used; null if it can. */
   readonly failures: readonly (string | null)[];
 }
@@ -90,11 +91,12 @@ export async function decodeChunk(
       failures.push(error.message);
     }
   }
-  const { tokens, numTokens } = await tokenizer.encodeBatch(chunk.texts, contextLength);
+  const { tokens, numTokens, frame } = await tokenizer.encodeBatch(chunk.texts, contextLength);
   return {
     pixels,
     tokens: tokens as Int32Array<ArrayBuffer>,
     numTokens: numTokens as Int32Array<ArrayBuffer>,
+    frame,
     failures,
   };
 }

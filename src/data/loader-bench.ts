@@ -196,6 +196,7 @@ class KeepingDecoder implements Decoder {
       pixels: new Uint8Array(keys.length * this.imageSize ** 2 * 3),
       tokens: new Int32Array(texts.length * this.contextLength),
       numTokens: new Int32Array(texts.length),
+      frame: { before: 0, after: 0 },
       failures: keys.map(() => null),
     };
   }

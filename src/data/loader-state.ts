@@ -1,5 +1,5 @@
 /** Where a loader stands in its data, and whether another may go on from there. */
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, ConfigError } from '../errors.js';
 import type { CaptionPlan, Carries } from './caption-plan.js';
 import type { CropScale } from './image/crop.js';
 import type { Source, SourceContent } from './sources/source.js';
@@ -93,25 +93,35 @@ const LABELS: Readonly<Record<string, string>> = {
   shuffle: 'order',
 };
 
-function differences(before: string, now: string): string {
+/** Of what is compared, what the files decide, and no setting. */
+const OF_FILES = ['source', 'features'];
+
+/** What differs between two fingerprints, and whether a setting is among it. */
+function differences(before: string, now: string): { readonly text: string; readonly isSetting: boolean } {
   let old: Record<string, unknown>;
   try {
     old = { ...JSON.parse(before) };
   } catch {
-    return `the saved fingerprint ${JSON.stringify(before.slice(0, 80))} is not readable`;
+    const text = `the saved fingerprint ${JSON.stringify(before.slice(0, 80))} is not readable`;
+    return { text, isSetting: false };
   }
   const current = JSON.parse(now) as Record<string, unknown>;
-  return [...new Set([...Object.keys(old), ...Object.keys(current)])]
+  const changes = [...new Set([...Object.keys(old), ...Object.keys(current)])]
     .map((name) => ({ name, from: JSON.stringify(old[name]), to: JSON.stringify(current[name]) }))
-    .filter(({ from, to }) => from !== to)
-    .map(({ name, from, to }) => `${LABELS[name] ?? name}: was ${from ?? 'absent'}, is ${to ?? 'absent'}`)
-    .join('; ');
+    .filter(({ from, to }) => from !== to);
+  return {
+    text: changes
+      .map(({ name, from, to }) => `${LABELS[name] ?? name}: was ${from ?? 'absent'}, is ${to ?? 'absent'}`)
+      .join('; '),
+    isSetting: changes.some(({ name }) => !OF_FILES.includes(name)),
+  };
 }
 
 /**
  * Checks that a loader of these settings continues the samples of `state`.
  *
- * @throws CheckpointError that says what changed, or that the position is none of this source.
+ * @throws ConfigError that says which settings are others; CheckpointError if the data is another, or the position
+ *   is none of this source.
  */
 export function checkResume(
   state: SavedLoaderState,
@@ -132,9 +142,9 @@ export function checkResume(
     );
   }
   if (state.fingerprint !== current.fingerprint) {
-    throw new CheckpointError(
-      `The data position cannot be continued: ${differences(state.fingerprint, current.fingerprint)}. ${advice}`,
-    );
+    const { text, isSetting } = differences(state.fingerprint, current.fingerprint);
+    const Kind = isSetting ? ConfigError : CheckpointError;
+    throw new Kind(`The data position cannot be continued: ${text}. ${advice}`);
   }
   const changed = current.sources.find(({ content }, i) => isReplaced(state.content?.[i], content));
   if (changed !== undefined) {
@@ -145,7 +155,7 @@ export function checkResume(
     );
   }
   if (state.seed !== current.seed) {
-    throw new CheckpointError(
+    throw new ConfigError(
       `The data position cannot be continued: seed: was ${state.seed}, is ${current.seed}. ${advice}`,
     );
   }

@@ -152,10 +152,10 @@ class PreviewCounts {
     );
   }
 
-  add(batch: PlannedBatch, { tokens, numTokens }: EncodedTexts): void {
+  add(batch: PlannedBatch, { tokens, numTokens, frame }: EncodedTexts): void {
     const { contextLength } = this.#options;
     const truncated = numTokens.reduce((n, length) => (length > contextLength ? n + 1 : n), 0);
-    this.#tally.add({ ...batch, tokens, numTokens, truncated, contextLength });
+    this.#tally.add({ ...batch, tokens, numTokens, frame, truncated, contextLength });
     this.#steps++;
     this.#epochs = batch.epoch + 1;
     for (const [i, kind] of batch.kinds.entries()) {

@@ -1,6 +1,7 @@
 /** What the loader's batches were made of: the mix as it came out, texts, repeats, fallbacks, samples passed over. */
 import { DistinctCounter, type SavedCounter, textHash } from './distinct.js';
 import type { CaptionLabel } from './mixing.js';
+import type { TextFrame } from './text/token-batch.js';
 
 /** A broken sample. */
 export interface Skip {
@@ -77,6 +78,7 @@ export interface CountedBatch {
   readonly tokens: Int32Array;
   readonly contextLength: number;
   readonly numTokens: Int32Array;
+  readonly frame: TextFrame;
   readonly truncated: number;
   readonly fallbacks: number;
   readonly skipped: readonly Skip[];
@@ -130,16 +132,14 @@ class TokenTally {
     return { tokens, pairs, numTokens: this.#numTokens, numPairs: this.#numPairs };
   }
 
-  /** Start and end of text, the first and last token, are no words. */
+  /** @param tokens of one text, without those that begin and end every text, which are no words */
   add(tokens: Int32Array): void {
-    const last = tokens.length - 1;
-    for (let i = 1; i < last; i++) {
-      const token = tokens[i] as number;
+    for (const [i, token] of tokens.entries()) {
       this.#tokens.add(token);
-      if (i > 1) this.#pairs.add((tokens[i - 1] as number) * 2 ** 26 + token);
+      if (i > 0) this.#pairs.add((tokens[i - 1] as number) * 2 ** 26 + token);
     }
-    this.#numTokens += Math.max(0, last - 1);
-    this.#numPairs += Math.max(0, last - 2);
+    this.#numTokens += tokens.length;
+    this.#numPairs += Math.max(0, tokens.length - 1);
   }
 
   get exact(): boolean {
@@ -253,7 +253,7 @@ export class MixTally {
   }
 
   #addSample(batch: CountedBatch, i: number, key: string): void {
-    const { contextLength } = batch;
+    const { contextLength, frame } = batch;
     const kind = batch.kinds[i] as CaptionLabel;
     const text = batch.captions[i] as string;
     const numTokens = batch.numTokens[i] as number;
@@ -272,7 +272,8 @@ export class MixTally {
       this.#tokens.set(kind, tally);
     }
     const start = i * contextLength;
-    tally.add(batch.tokens.subarray(start, start + Math.min(contextLength, numTokens)));
+    const end = start + Math.min(contextLength, numTokens) - frame.after;
+    tally.add(batch.tokens.subarray(start + frame.before, Math.max(start + frame.before, end)));
   }
 }
 

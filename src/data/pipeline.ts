@@ -408,7 +408,7 @@ function checkSource(source: Source, images: boolean): void {
   if (images) requireImages(source);
   for (const column of images ? ['key', 'image'] : ['key']) {
     if (!columns.includes(column)) {
-      throw new DataError(
+      throw new ConfigError(
         `${path} has no column '${column}', which the loader needs. Its columns are ${columns.join(', ')}. ` +
           'If another column is meant, say so in data.schema or data.columns.',
       );

@@ -128,8 +128,10 @@ interface LoadedWindow extends PositionRange {
   numRead: number;
   /** Rows that were read and not yet asked for, by position. */
   readonly rows: Map<number, Row>;
-  /** Somebody waits for one of its rows. */
+  /** Somebody waits for one of its rows, or did. */
   wanted: boolean;
+  /** How many wait now. */
+  numWaiting: number;
 }
 
 /**
@@ -187,8 +189,10 @@ export class WindowReader implements RowReader {
         if (window.epoch < place.epoch || position < place.position) this.#remove(window, position);
       }
     }
+    // What was asked for before is still read: it may be waited for together with rows that are not released.
     this.#windows = this.#windows.filter(
-      ({ epoch, end }) => epoch > place.epoch || (epoch === place.epoch && end > place.position),
+      ({ epoch, end, numWaiting }) =>
+        numWaiting > 0 || epoch > place.epoch || (epoch === place.epoch && end > place.position),
     );
     this.#pump();
   }
@@ -209,7 +213,8 @@ export class WindowReader implements RowReader {
     const slice = window?.slices[window.sliceOf[place.position - window.start] as number];
     if (window !== undefined && slice !== undefined) {
       window.wanted = true;
-      await slice.ready;
+      window.numWaiting++;
+      await slice.ready.finally(() => window.numWaiting--);
       this.#numTaken++;
       const row = window.rows.get(place.position);
       this.#remove(window, place.position);
@@ -260,7 +265,17 @@ export class WindowReader implements RowReader {
       add(inOrder(head.slice(at, at + HEAD_SLICE_ROWS)));
     const sorted = inOrder(places);
     for (let at = 0; at < sorted.length; at += SLICE_ROWS) add(sorted.slice(at, at + SLICE_ROWS));
-    const window = { epoch, start, end, slices, sliceOf, numRead: 0, rows: new Map(), wanted: false };
+    const window = {
+      epoch,
+      start,
+      end,
+      slices,
+      sliceOf,
+      numRead: 0,
+      rows: new Map(),
+      wanted: false,
+      numWaiting: 0,
+    };
     this.#windows.push(window);
     this.#next = end === order.numRows ? { epoch: epoch + 1, position: 0 } : { epoch, position: end };
     return window;

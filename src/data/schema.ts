@@ -67,7 +67,7 @@ export function faultOfImage({ image }: Row): string | undefined {
   if (image === null || image === undefined) return 'It has no image.';
   const type = Array.isArray(image) ? 'list' : typeof image;
   const found = JSON.stringify(typeof image === 'bigint' ? String(image) : image).slice(0, 80);
-  return `Its image is of type ${type} (${found}); expected bytes: the content of an image file, or its path with data.images.`;
+  return `Its image is of type ${type} (${found}); expected bytes: the content of an image file, or its path with data.images (--images).`;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Tokens of a batch's captions, made by the decoder's threads. */
 import type { PlannedCaption } from './caption-plan.js';
 import type { DecodedChunk } from './decode-chunk.js';
+import type { TextFrame } from './text/token-batch.js';
 import type { Decoder } from './worker-pool.js';
 
 /** Tokens of n texts. */
@@ -9,6 +10,7 @@ export interface EncodedTexts {
   readonly tokens: Int32Array;
   /** Per text, before truncation, start and end of text included. */
   readonly numTokens: Int32Array;
+  readonly frame: TextFrame;
 }
 
 /** Texts of one job: one thread's work should not hold up the images behind it. */
@@ -57,7 +59,7 @@ export async function encodeCaptions(
   });
   const tokens = new Int32Array(rows.length * contextLength).fill(padding);
   for (const [i, { ids }] of rows.entries()) tokens.set(ids, i * contextLength);
-  return { tokens, numTokens: Int32Array.from(rows, ({ numTokens }) => numTokens) };
+  return { tokens, numTokens: Int32Array.from(rows, ({ numTokens }) => numTokens), frame: encoded.frame };
 }
 
 async function encode(
@@ -73,9 +75,10 @@ async function encode(
   }
   const tokens = new Int32Array(texts.length * contextLength);
   const numTokens = new Int32Array(texts.length);
-  for (const [i, job] of (await Promise.all(jobs)).entries()) {
+  const done = await Promise.all(jobs);
+  for (const [i, job] of done.entries()) {
     tokens.set(job.tokens, i * TEXTS_PER_JOB * contextLength);
     numTokens.set(job.numTokens, i * TEXTS_PER_JOB);
   }
-  return { tokens, numTokens };
+  return { tokens, numTokens, frame: done[0]?.frame ?? { before: 0, after: 0 } };
 }

@@ -5,6 +5,7 @@
  */
 import type { TFEOpAttr, TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import { EngineError } from '../errors.js';
+import { needsInt32 } from './byte-ops.js';
 import { DType, dims, elementBytes, sizeOf } from './dtypes.js';
 import type { NativeApi, Pointer } from './native.js';
 import type { OpDef } from './op-defs.js';
@@ -96,6 +97,8 @@ export interface PreparedOp {
 /** Executes operations at once. Owns every native handle that it returns an id for. */
 export class EagerBinding extends BindingBase implements TFJSBinding {
   private readonly handles = new Map<number, Pointer>();
+  /** Ids of the tensors of bytes, which are few. */
+  private readonly byteTensors = new Set<number>();
   private nextId = 1;
   private lastAsync: Promise<unknown> = Promise.resolve();
   private readonly usesGpu: boolean;
@@ -137,9 +140,14 @@ export class EagerBinding extends BindingBase implements TFJSBinding {
         shape.push(Number(native.checked('shape of a result', (s) => native.handleDim(handle, i, s))));
       }
     }
+    return { id: this.keep(handle, dtype), shape, dtype };
+  }
+
+  private keep(handle: Pointer, dtype: number): number {
     const id = this.nextId++;
     this.handles.set(id, handle);
-    return { id, shape, dtype };
+    if (dtype === DType.uint8) this.byteTensors.add(id);
+    return id;
   }
 
   /** Makes a TF_Tensor (the caller deletes it). `values` are the raw elements in row-major order. */
@@ -165,14 +173,13 @@ export class EagerBinding extends BindingBase implements TFJSBinding {
     const tensor = this.newTensor(shape, dtype, buffer);
     const handle = native.checked('upload of a tensor', (s) => native.newTensorHandle(tensor, s));
     native.deleteTensor(tensor);
-    const id = this.nextId++;
-    this.handles.set(id, handle);
-    return id;
+    return this.keep(handle, dtype);
   }
 
   deleteTensor(id: number): void {
     this.native.deleteTensorHandle(this.handle(id));
     this.handles.delete(id);
+    this.byteTensors.delete(id);
   }
 
   tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array {
@@ -234,6 +241,37 @@ export class EagerBinding extends BindingBase implements TFJSBinding {
   }
 
   executeOp(name: string, attrs: TFEOpAttr[], inputIds: number[], numOutputs: number): TensorMetadata[] {
+    // A compiled function takes bytes as they are: what it does with them was recorded.
+    const isBytes = (id: number, i: number): boolean =>
+      this.byteTensors.has(id) && needsInt32(name, i, DType.uint8);
+    if (this.byteTensors.size === 0 || !this.opDefs.has(name) || !inputIds.some(isBytes)) {
+      return this.execute(name, attrs, inputIds, numOutputs);
+    }
+    const ints: number[] = [];
+    try {
+      const ids = inputIds.map((id, i) => {
+        if (!isBytes(id, i)) return id;
+        const int = this.toInt32(id);
+        ints.push(int);
+        return int;
+      });
+      return this.execute(name, attrs, ids, numOutputs);
+    } finally {
+      for (const id of ints) this.deleteTensor(id);
+    }
+  }
+
+  private toInt32(bytes: number): number {
+    const to = { name: 'DstT', type: AttrKind.type, value: DType.int32 };
+    return (this.execute('Cast', [to], [bytes], 1)[0] as TensorMetadata).id;
+  }
+
+  private execute(
+    name: string,
+    attrs: readonly TFEOpAttr[],
+    inputIds: readonly number[],
+    numOutputs: number,
+  ): TensorMetadata[] {
     const { native } = this;
     const prepared = this.prepare(name, attrs, inputIds, numOutputs);
     try {

@@ -14,7 +14,7 @@ import {
   tensorflowCpu,
   tensorflowCuda,
 } from '../assets/index.js';
-import { EngineError } from '../errors.js';
+import { ConfigError, EngineError } from '../errors.js';
 import { cudaLibraryNames, hasNvidiaDriver } from './cuda.js';
 import { requirePlatform } from './platform.js';
 
@@ -59,8 +59,8 @@ const FRAMEWORK = `libtensorflow_framework${suffix}`;
  * Finds TensorFlow, in this order: `CAPSTAN_LIBTENSORFLOW`, `options.libtensorflow`, capstan's cache, a Python
  * `tensorflow` of the pinned version; and otherwise fetches the pinned wheel with the user's pip.
  *
- * @throws EngineError when the platform has no build, a named path holds no TensorFlow, or CUDA is asked for
- *   without a driver; AssetError when the fetch fails.
+ * @throws EngineError when the platform has no build, CAPSTAN_LIBTENSORFLOW holds no TensorFlow, or CUDA is asked for
+ *   without a driver; ConfigError when `options.libtensorflow` holds none; AssetError when the fetch fails.
  */
 export async function locateLibrary(options: LocateOptions = {}): Promise<TensorflowLibrary> {
   const found = await findLibrary(options);
@@ -70,13 +70,14 @@ export async function locateLibrary(options: LocateOptions = {}): Promise<Tensor
   return describe(join(root, 'tensorflow'), 'cache', TENSORFLOW_VERSION, cuda);
 }
 
-/** As `locateLibrary`, but gives undefined where that would fetch. @throws EngineError */
+/** As `locateLibrary`, but gives undefined where that would fetch. @throws EngineError, ConfigError */
 export async function findLibrary(options: LocateOptions = {}): Promise<TensorflowLibrary | undefined> {
   const device = options.device ?? 'auto';
   requirePlatform();
   const fromEnvironment = process.env.CAPSTAN_LIBTENSORFLOW;
   if (fromEnvironment) return namedLibrary(fromEnvironment, 'env', 'CAPSTAN_LIBTENSORFLOW', device);
-  if (options.libtensorflow) return namedLibrary(options.libtensorflow, 'config', 'libtensorflow', device);
+  if (options.libtensorflow)
+    return namedLibrary(options.libtensorflow, 'config', 'engine.libtensorflow', device);
   const { asset, cuda } = await chooseAsset(device);
   if (!(await isAssetCached(asset))) return installedPythonLibrary(cuda);
   return describe(join(assetDirectory(asset), 'tensorflow'), 'cache', TENSORFLOW_VERSION, cuda);
@@ -119,7 +120,8 @@ async function namedLibrary(
 ): Promise<TensorflowLibrary> {
   const directory = await findDirectory(resolve(path));
   if (directory === undefined) {
-    throw new EngineError(
+    const Kind = source === 'config' ? ConfigError : EngineError;
+    throw new Kind(
       `${setting} is ${path}, where ${CC} and ${FRAMEWORK} were not found. Give the directory that ` +
         'holds both, one of the two files, a site-packages directory or a virtual environment with tensorflow in it.',
     );

@@ -6,9 +6,12 @@ import { fileURLToPath } from 'node:url';
 import type { TFEOpAttr, TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import { EngineError } from '../errors.js';
 import { BindingBase, type TensorMetadata } from './binding.js';
+import { needsInt32 } from './byte-ops.js';
+import { DType } from './dtypes.js';
 import { Graph } from './graph.js';
 import {
   ASSIGN_VARIABLE,
+  castTo,
   constant,
   constantInts,
   INPUT,
@@ -123,7 +126,14 @@ export class Recording {
   }
 
   assignVariable(variable: VariableRef, value: Value): void {
-    this.currentValue.set(variable, value);
+    this.currentValue.set(
+      variable,
+      needsInt32('AssignVariableOp', 1, value.dtype) ? this.toInt32(value) : value,
+    );
+  }
+
+  private toInt32(bytes: Value): Value {
+    return this.execute('Cast', castTo(bytes, DType.int32).attrs, [bytes])[0] as Value;
   }
 
   constant(shape: readonly number[], dtype: number, data: ArrayBufferView): Value {
@@ -135,7 +145,8 @@ export class Recording {
     return value;
   }
 
-  execute(op: string, attrs: readonly TFEOpAttr[], inputs: readonly Value[]): Value[] {
+  execute(op: string, attrs: readonly TFEOpAttr[], given: readonly Value[]): Value[] {
+    const inputs = given.map((value, i) => (needsInt32(op, i, value.dtype) ? this.toInt32(value) : value));
     const kept = attrs.map(({ name, type, value }) => ({ name, type, value }));
     const node = new Node(op, kept, inputs);
     const operation = this.addToGraph(node);

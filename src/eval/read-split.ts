@@ -3,7 +3,7 @@ import { type OpenOptions, openSource } from '../data/datasets/open.js';
 import { checkHeader } from '../data/image/decode.js';
 import { faultOfImage, type Row, rowFault, sampleKey } from '../data/schema.js';
 import { requireImages } from '../data/schemas/schema-source.js';
-import { DataError } from '../errors.js';
+import { ConfigError, DataError } from '../errors.js';
 import { type EvalRow, EvalSplit, type SplitPolicy } from './index.js';
 
 /** Column of the captions that retrieval uses: several sentences about each image. */
@@ -29,7 +29,7 @@ export async function readEvalSplit(path: string, options: EvalSplitOptions): Pr
     requireImages(source);
     for (const column of ['key', 'image']) {
       if (source.columns.includes(column)) continue;
-      throw new DataError(
+      throw new ConfigError(
         `There is no column '${column}' in ${name}, which evaluations need; it has ${source.columns.join(', ')}.`,
       );
     }

@@ -2,10 +2,11 @@
  * The files that an evaluation leaves in a run folder: eval/<name>.json with scores, confusions and
  * examples, and the examples' pictures under eval/images. `capstan report` reads them.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import type { Skip } from '../data/mix-stats.js';
+import { replaceFile } from '../replace-file.js';
 import { hash64, KeyedRandom } from '../rng.js';
 import type { GalleryResult, SplitZeroShotResult, ZeroShotTask } from './evaluators.js';
 import { meanRecall } from './evaluators.js';
@@ -225,10 +226,4 @@ export async function replacedResult(
   } catch {
     return 'something that is not JSON';
   }
-}
-
-async function replaceFile(path: string, content: Uint8Array | string): Promise<void> {
-  const part = `${path}.${process.pid}.part`;
-  await writeFile(part, content);
-  await rename(part, path);
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { evalTransform } from '../data/image/transforms.js';
 import type { Skip } from '../data/mix-stats.js';
-import { DataError } from '../errors.js';
+import { ConfigError, DataError } from '../errors.js';
 import type { EvalImages } from './evaluators.js';
 import { type SkipPolicy, Skips } from './skips.js';
 
@@ -118,16 +118,23 @@ export class EvalSplit {
     this.skips.add(found.map(([image, reason]) => ({ key: this.keys[image] as string, reason })));
   }
 
-  /** A column that every row has. @throws DataError naming the columns there are, or the row that has none. */
+  /**
+   * A column that every row has.
+   *
+   * @throws ConfigError naming the columns there are; DataError naming a row that has no value
+   */
   column(column: string): string[] {
     return this.#rows.map(({ key, columns }) => {
       const value = columns[column];
-      if (value !== undefined && value !== null) return value;
-      throw new DataError(
-        value === null
-          ? `Row ${key} of ${this.#name} has no value in column '${column}'.`
-          : `There is no text column '${column}' in ${this.#name}; it has ${Object.keys(columns).join(', ')}.`,
-      );
+      if (value === undefined) {
+        throw new ConfigError(
+          `There is no text column '${column}' in ${this.#name}; it has ${Object.keys(columns).join(', ')}.`,
+        );
+      }
+      if (value === null) {
+        throw new DataError(`Row ${key} of ${this.#name} has no value in column '${column}'.`);
+      }
+      return value;
     });
   }
 
@@ -147,8 +154,14 @@ export class EvalSplit {
     return this.#rows[0]?.columns[column] !== undefined;
   }
 
-  /** Captions per image, one or more each. @throws DataError naming an image without any. */
+  /** Captions per image, one or more each. @throws ConfigError if there are none at all; DataError naming an image without. */
   captions(): (readonly string[])[] {
+    if (this.#rows.every(({ captions }) => captions.length === 0)) {
+      throw new ConfigError(
+        `No image of ${this.#name} has a caption to retrieve: expected lists of them in a column 'captions'. Evaluate on ` +
+          'other data, or name the column that has them as captions.',
+      );
+    }
     return this.#rows.map(({ key, captions }) => {
       if (captions.length > 0) return captions;
       throw new DataError(

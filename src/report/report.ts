@@ -1,5 +1,5 @@
 /** Run folders to one self-contained HTML page. */
-import { basename, dirname } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { makeDirectories } from '../directories.js';
 import { ConfigError } from '../errors.js';
 import { replaceFile } from '../replace-file.js';
@@ -110,16 +110,30 @@ export async function renderReport(runs: readonly RunFiles[], options: ReportOpt
 /**
  * Reads run folders and writes their report, whole or not at all.
  *
- * @throws DataError if a folder is no run folder or a file in it is damaged.
+ * @throws ConfigError if a folder is no run folder; DataError if a file in it is damaged.
  */
 export async function writeReport(
   runDirs: readonly string[],
   outFile: string,
   options: ReportOptions = {},
 ): Promise<void> {
+  const names = distinctNames(runDirs);
   const runs: RunFiles[] = [];
-  for (const dir of runDirs) runs.push(await readRun(dir));
+  for (const [i, dir] of runDirs.entries()) runs.push({ ...(await readRun(dir)), name: names[i] as string });
   await writePage(outFile, await renderReport(runs, options));
+}
+
+/** Names of run folders, with as many of the folders above as tell those of the same name apart. */
+export function distinctNames(runDirs: readonly string[]): string[] {
+  const parts = runDirs.map((dir) => resolve(dir).split('/'));
+  return parts.map((own, i) => {
+    for (let depth = 1; depth < own.length; depth++) {
+      const name = own.slice(-depth).join('/');
+      const twin = parts.some((other, j) => j !== i && other.slice(-depth).join('/') === name);
+      if (!twin) return name;
+    }
+    return own.join('/');
+  });
 }
 
 /**

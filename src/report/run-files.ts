@@ -6,7 +6,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { DataError } from '../errors.js';
+import { ConfigError, DataError } from '../errors.js';
 
 const metricsRow = z.looseObject({
   step: z.number(),
@@ -229,17 +229,20 @@ async function readEvalFiles(dir: string): Promise<Pick<RunFiles, 'zeroShot' | '
   return { zeroShot, retrieval };
 }
 
+/** What is said of a folder without a run's configuration. */
+export function noRunFolder(dir: string): ConfigError {
+  return new ConfigError(`${dir}: no run folder; expected a config.yaml in it, as 'capstan train' writes.`);
+}
+
 /**
  * Reads a run folder.
  *
- * @throws DataError if the folder has no config.yaml, or a file in it is not what a run writes.
+ * @throws ConfigError if the folder has no config.yaml; DataError if a file in it is not what a run writes.
  */
 export async function readRun(dir: string): Promise<RunFiles> {
   const configPath = join(dir, 'config.yaml');
   const configText = await readOptional(configPath);
-  if (configText === undefined) {
-    throw new DataError(`${dir}: no run folder; expected a config.yaml in it, as 'capstan train' writes.`);
-  }
+  if (configText === undefined) throw noRunFolder(dir);
   let config: unknown;
   try {
     config = parseYaml(configText);

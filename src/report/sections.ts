@@ -26,15 +26,6 @@ function overRuns(runs: readonly RunFiles[], field: (row: MetricsRow) => number 
   }));
 }
 
-/** The same, for a chart of several fields: a colour per field, all runs in it. */
-function namedOverRuns(
-  runs: readonly RunFiles[],
-  group: string,
-  field: (row: MetricsRow) => number | undefined,
-): Series[] {
-  return overRuns(runs, field).map(({ name, points }) => ({ name: `${name} ${group}`, group, points }));
-}
-
 /** A field of all steps but a run's first, which compiles and would dwarf them. */
 function afterCompiling(
   field: (row: MetricsRow) => number | undefined,
@@ -52,33 +43,74 @@ export function configuredMix(run: RunFiles): Record<string, number> {
   );
 }
 
-/** The realised share of each caption kind, running over all samples so far, beside the configured one. */
-function mixSeries(run: RunFiles): Series[] {
-  const configured = configuredMix(run);
-  const kinds = [
-    ...new Set([...Object.keys(configured), ...run.metrics.flatMap((row) => Object.keys(row.mix ?? {}))]),
-  ];
+/** The kinds of captions that a run has or was configured with. */
+function kindsOf(run: RunFiles): string[] {
+  const realised = run.metrics.flatMap((row) => Object.keys(row.mix ?? {}));
+  return [...new Set([...Object.keys(configuredMix(run)), ...realised])];
+}
+
+/** The realised share of a caption kind, running over all samples so far, beside the configured one. */
+function shareSeries(run: RunFiles, kind: string, name: string): Series[] {
   const rows = run.metrics.filter((row) => row.mix !== undefined);
   const last = rows[rows.length - 1]?.step;
-  if (last === undefined) return [];
-  return kinds.flatMap((kind): Series[] => {
-    let sum = 0;
-    const measured: Series = {
-      name: `${run.name} ${kind}`,
-      group: kind,
-      points: rows.map((row, at) => {
-        sum += row.mix?.[kind] ?? 0;
-        return [row.step, sum / (at + 1)];
-      }),
-    };
-    const share = configured[kind];
-    if (share === undefined) return [measured];
-    const points = [
-      [rows[0]?.step as number, share],
-      [last, share],
-    ] as const;
-    return [measured, { name: `${measured.name}, configured`, group: kind, dashed: true, points }];
-  });
+  if (last === undefined || !kindsOf(run).includes(kind)) return [];
+  let sum = 0;
+  const measured: Series = {
+    name,
+    points: rows.map((row, at) => {
+      sum += row.mix?.[kind] ?? 0;
+      return [row.step, sum / (at + 1)];
+    }),
+  };
+  const share = configuredMix(run)[kind];
+  if (share === undefined) return [measured];
+  const points = [
+    [rows[0]?.step as number, share],
+    [last, share],
+  ] as const;
+  return [measured, { name: `${name}, configured`, group: name, dashed: true, points }];
+}
+
+/** The mix: of one run a line per kind, of several a chart per kind with a line per run. */
+function mixCharts(runs: readonly RunFiles[]): LineChart[] {
+  const look = { xTitle: 'step', yTitle: 'share of captions', yFormat: '.0%' };
+  const [first] = runs as readonly [RunFiles, ...RunFiles[]];
+  if (runs.length === 1) {
+    const series = kindsOf(first).flatMap((kind) => shareSeries(first, kind, kind));
+    return [{ ...look, title: 'Caption mix so far (dashed: configured)', series }];
+  }
+  return [...new Set(runs.flatMap(kindsOf))].map((kind) => ({
+    ...look,
+    title: `Share of ${kind} captions so far (dashed: configured)`,
+    series: runs.flatMap((run) => shareSeries(run, kind, run.name)),
+  }));
+}
+
+/** What a step takes: of one run both times in a chart, of several a chart for each with a line per run. */
+function timeCharts(runs: readonly RunFiles[]): LineChart[] {
+  const look = { xTitle: 'step', yTitle: 'milliseconds', smooth: true };
+  const step = overRuns(
+    runs,
+    afterCompiling((row) => row.stepMs),
+  );
+  const wait = overRuns(
+    runs,
+    afterCompiling((row) => row.dataWaitMs),
+  );
+  if (runs.length > 1) {
+    return [
+      { ...look, title: 'Time per step, from the second step', series: step },
+      { ...look, title: 'Wait for data, from the second step', series: wait },
+    ];
+  }
+  const named = (series: Series[], name: string): Series[] => series.map(({ points }) => ({ name, points }));
+  return [
+    {
+      ...look,
+      title: 'Time per step and wait for data, from the second step',
+      series: [...named(step, 'step'), ...named(wait, 'wait for data')],
+    },
+  ];
 }
 
 /** Curves of training. */
@@ -105,31 +137,8 @@ export async function trainingSection(runs: readonly RunFiles[]): Promise<string
       smooth: true,
       series: overRuns(runs, (row) => row.imgPerSec),
     },
-    {
-      title: 'Time per step and wait for data, from the second step',
-      xTitle: step,
-      yTitle: 'milliseconds',
-      smooth: true,
-      series: [
-        ...namedOverRuns(
-          runs,
-          'step',
-          afterCompiling((row) => row.stepMs),
-        ),
-        ...namedOverRuns(
-          runs,
-          'wait for data',
-          afterCompiling((row) => row.dataWaitMs),
-        ),
-      ],
-    },
-    {
-      title: 'Caption mix so far (dashed: configured)',
-      xTitle: step,
-      yTitle: 'share of captions',
-      yFormat: '.0%',
-      series: runs.flatMap(mixSeries),
-    },
+    ...timeCharts(runs),
+    ...mixCharts(runs),
     {
       title: 'Caption length, untruncated',
       xTitle: step,

@@ -216,7 +216,12 @@ export async function newestCheckpoint(
     }
   }
   if (directories.length === 0) return undefined;
-  throw new CheckpointError(`None of the ${directories.length} checkpoints under ${root} is whole.`);
+  const count =
+    directories.length === 1 ? 'The only checkpoint' : `None of the ${directories.length} checkpoints`;
+  throw new CheckpointError(
+    `${count} under ${root} is ${directories.length === 1 ? 'not ' : ''}whole. Put the files of one back from a copy, or ` +
+      'begin anew: with another run.name, or once they are deleted.',
+  );
 }
 
 /** Deletes all but the newest `keepLast` checkpoints and those of the steps to keep. */

@@ -1,10 +1,11 @@
 /** A trained CLIP from a run's folder or a checkpoint, ready to embed. */
 import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
+import { loadConfig } from '../config/load.js';
 import type { Tokenizer } from '../data/text/token-batch.js';
 import { loadTokenizer, type TokenizerFile, tokenizerFile } from '../data/text/tokenizer.js';
 import { createVariable, startEngine } from '../engine/index.js';
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, ConfigError } from '../errors.js';
 import {
   type ClipConfig,
   type ClipEmbedder,
@@ -13,7 +14,13 @@ import {
   clipParamsFromWeights,
   createClipEmbedder,
 } from '../models/clip/index.js';
-import { type Checkpoint, checkpointName, loadCheckpoint, newestCheckpoint } from './checkpoint.js';
+import {
+  type Checkpoint,
+  checkpointName,
+  listCheckpoints,
+  loadCheckpoint,
+  newestCheckpoint,
+} from './checkpoint.js';
 import { runPaths } from './run-folder.js';
 
 export interface LoadClipOptions {
@@ -50,12 +57,16 @@ export interface LoadedClip extends ClipEmbedder {
   tokenizerFile(): Promise<TokenizerFile>;
 }
 
-/** Finds a checkpoint by a run's folder and a choice, or by its own directory. @throws CheckpointError */
+/**
+ * Finds a checkpoint by a run's folder and a choice, or by its own directory.
+ *
+ * @throws CheckpointError if there is none or it is damaged; ConfigError if there is none of that choice
+ */
 export async function findCheckpoint(path: string, options: LoadClipOptions = {}): Promise<Checkpoint> {
   if (existsSync(join(path, 'state.json'))) return loadCheckpoint(path);
   const root = runPaths(path).checkpoints;
   const choice = options.checkpoint ?? 'latest';
-  if (typeof choice === 'number') return loadCheckpoint(join(root, checkpointName(choice)));
+  if (typeof choice === 'number') return checkpointOfStep(path, root, choice);
   const newest = await newestCheckpoint(root, options.warn ?? (() => {}));
   if (!newest) {
     throw new CheckpointError(
@@ -64,19 +75,44 @@ export async function findCheckpoint(path: string, options: LoadClipOptions = {}
   }
   if (choice === 'latest') return newest;
   const { best } = newest.state;
-  if (!best) {
-    throw new CheckpointError(
-      `${path} has no best checkpoint: its configuration sets no checkpoint.keepBest.`,
+  if (!best) throw await noBest(path, newest.state.step);
+  return checkpointOfStep(path, root, best.step);
+}
+
+async function checkpointOfStep(path: string, root: string, step: number): Promise<Checkpoint> {
+  const directory = join(root, checkpointName(step));
+  if (existsSync(directory)) return loadCheckpoint(directory);
+  const steps = (await listCheckpoints(root)).map((each) => Number(basename(each).replace('step-', '')));
+  throw new ConfigError(
+    steps.length === 0
+      ? `${path} holds no checkpoint of step ${step}, nor any other.`
+      : `${path} holds no checkpoint of step ${step}, only of ${steps.join(', ')}. Choose one of these, latest or best.`,
+  );
+}
+
+async function noBest(path: string, step: number): Promise<ConfigError> {
+  const none = `${path} has no best checkpoint`;
+  const config = await loadConfig(runPaths(path).config).catch(() => undefined);
+  if (config === undefined) {
+    return new ConfigError(
+      `${none} up to step ${step}: its configuration sets no checkpoint.keepBest, or no evaluation has measured that yet.`,
     );
   }
-  return loadCheckpoint(join(root, checkpointName(best.step)));
+  const { keepBest } = config.checkpoint;
+  return new ConfigError(
+    keepBest === null
+      ? `${none}: its configuration sets no checkpoint.keepBest.`
+      : `${none} up to step ${step}: no evaluation has measured ${keepBest} (checkpoint.keepBest) yet. Take latest or a ` +
+          'step, or train on until eval.every.',
+  );
 }
 
 /**
  * Loads a CLIP and starts the engine if it does not run.
  *
  * @param path a run's folder, or a checkpoint's directory
- * @throws CheckpointError if there is none, it is damaged, or it is not of a CLIP; as `startEngine`
+ * @throws CheckpointError if there is none, it is damaged, or it is not of a CLIP; ConfigError if there is none of that
+ *   choice; as `startEngine`
  */
 export async function loadClip(path: string, options: LoadClipOptions = {}): Promise<LoadedClip> {
   const { state, model, directory } = await findCheckpoint(path, options);

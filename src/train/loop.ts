@@ -1,10 +1,10 @@
 /** The training loop: the only one. It knows steps, data, checkpoints and evaluations, but no model. */
 import type { Batch, Loader } from '../data/loader.js';
 import { type Diversity, summarize } from '../data/mix-stats.js';
-import { NumericError } from '../errors.js';
 import { pruneCheckpoints, type RunState, saveCheckpoint } from './checkpoint.js';
 import type { Evaluator } from './evaluator.js';
 import type { MetricsRow, TrainLogger } from './logging/logger.js';
+import { nonFinite } from './non-finite.js';
 import { type LearningRateSchedule, learningRate } from './optim/schedule.js';
 import type { TrainTask } from './task.js';
 
@@ -14,6 +14,8 @@ export interface LoopOptions {
   readonly logger: TrainLogger;
   readonly schedule: LearningRateSchedule;
   readonly seed: number;
+  /** The run's folder, for what is said of a step whose numbers went wrong. */
+  readonly directory: string;
   /** Directory of the run's checkpoints. */
   readonly checkpointRoot: string;
   /** Steps between checkpoints; the last step always makes one. */
@@ -74,7 +76,9 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
 
   const save = async (batch: Batch, numbers: { loss: number; gradNorm: number }): Promise<void> => {
     // The loss is of the parameters before the step: those after it may have gone without its showing yet.
-    if (task.nonFiniteParams().length > 0) throw nonFinite(task, step, numbers, batch, checkpoint);
+    const params = task.nonFiniteParams();
+    if (params.length > 0)
+      throw await nonFinite(options.directory, { step, ...numbers, params, batch, checkpoint });
     // What is logged so far must be on the disk before the checkpoint that counts on it.
     logger.flush();
     const state: RunState = {
@@ -104,7 +108,8 @@ export async function runLoop(options: LoopOptions): Promise<LoopResult> {
     skipped += batch.skipped.length;
     noCaption += batch.noCaption.length;
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
-      throw nonFinite(task, step, { loss, gradNorm }, batch, checkpoint);
+      const params = task.nonFiniteParams();
+      throw await nonFinite(options.directory, { step, loss, gradNorm, params, batch, checkpoint });
     }
     if (epoch !== undefined && batch.epoch !== epoch) {
       const { previous } = loader.stats();
@@ -177,24 +182,4 @@ function batchMetrics(batch: Batch) {
     distinct2: byKind('distinct2'),
     duplicateCaptions,
   } satisfies Partial<MetricsRow>;
-}
-
-function nonFinite(
-  task: TrainTask,
-  step: number,
-  { loss, gradNorm }: { loss: number; gradNorm: number },
-  batch: Batch,
-  checkpoint: string | undefined,
-): NumericError {
-  const params = task.nonFiniteParams();
-  const named =
-    params.length === 0
-      ? 'no parameter'
-      : `${params.slice(0, 5).join(', ')}${params.length > 5 ? ` and ${params.length - 5} more` : ''}`;
-  return new NumericError(
-    `Step ${step}: the loss is ${loss} and the gradient norm ${gradNorm}. Not finite after it: ${named}. ` +
-      `Batch: ${batch.keys.slice(0, 8).join(', ')}${batch.keys.length > 8 ? `, … (${batch.keys.length} in all)` : ''}. ` +
-      `${checkpoint === undefined ? 'Checkpoints from before this start, if there are any, are' : `The last good checkpoint is ${checkpoint}, which is`} kept. ` +
-      'Lower train.lr, lengthen train.warmupSteps, set train.gradClipNorm: 1, or use train.precision: fp32.',
-  );
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import type { TrainConfig } from '../config/schema.js';
-import { CheckpointError, ConfigError } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import { type Checkpoint, listCheckpoints, loadCheckpoint, newestCheckpoint } from './checkpoint.js';
 import type { RunPaths } from './run-folder.js';
 
@@ -32,12 +32,16 @@ const FREE = [
   'train.remat',
 ];
 
+/** Keys of a run's length, which may change where the learning rate does not depend on it. */
+const LENGTH = ['train.steps', 'train.epochs', 'train.samplesSeen'];
+
 /**
  * Finds the checkpoint that a run begins at; undefined if it begins at step 0.
  *
  * @param resume `none`, `auto` for the newest whole checkpoint of the run's own, or a checkpoint's directory
- * @throws CheckpointError if the checkpoint is damaged, or a run's own was trained with another configuration
- * @throws ConfigError if going on from there would mix two courses of training in one folder
+ * @throws CheckpointError if the checkpoint is damaged
+ * @throws ConfigError if it was trained with another configuration, or going on from there would mix two courses of
+ *   training in one folder
  */
 export async function findStart(
   paths: RunPaths,
@@ -106,11 +110,18 @@ async function requireSameConfig(
     );
     return;
   }
-  const changes = differences(await loadConfig(paths.config), config);
+  const isConstant = config.train.schedule === 'constant';
+  const changes = differences(await loadConfig(paths.config), config).filter(
+    ({ path }) => !(isConstant && LENGTH.includes(path)),
+  );
   if (changes.length === 0) return;
-  throw new CheckpointError(
-    `${paths.directory} was trained with another configuration:\n${changes.map((c) => `  ${c}`).join('\n')}\n` +
-      `Restore ${changes.length === 1 ? 'this key' : 'these keys'} to go on, or begin another run from its ` +
+  const lengthened = changes.some(({ path }) => LENGTH.includes(path))
+    ? "With train.schedule: cosine the learning rate depends on the run's whole length, so that a longer run would have " +
+      'had others from its first step on; only with train.schedule: constant may the length change. '
+    : '';
+  throw new ConfigError(
+    `${paths.directory} was trained with another configuration:\n${changes.map(({ text }) => `  ${text}`).join('\n')}\n` +
+      `${lengthened}Restore ${changes.length === 1 ? 'this key' : 'these keys'} to go on, or begin another run from its ` +
       `newest checkpoint with another run.name and --resume ${checkpoint}.`,
   );
 }
@@ -131,14 +142,14 @@ function tellOfLostLogs(
 
 function requireSameSeed(config: TrainConfig, { directory, state }: Checkpoint): void {
   if (state.seed === config.train.seed) return;
-  throw new CheckpointError(
+  throw new ConfigError(
     `${directory} was trained with seed ${state.seed}, the configuration has ${config.train.seed}. ` +
       'Set train.seed to the former, or start a new run.',
   );
 }
 
-/** Each key that differs and may not, with both values. */
-function differences(before: unknown, now: unknown, path = ''): string[] {
+/** Each key that differs and may not, with both values in its text. */
+function differences(before: unknown, now: unknown, path = ''): { path: string; text: string }[] {
   if (FREE.includes(path.replace(/^data\.sources\.\d+\./, 'data.'))) return [];
   if (isTree(before, path) && isTree(now, path)) {
     return [...new Set([...Object.keys(before), ...Object.keys(now)])].flatMap((key) =>
@@ -146,7 +157,7 @@ function differences(before: unknown, now: unknown, path = ''): string[] {
     );
   }
   if (JSON.stringify(before) === JSON.stringify(now)) return [];
-  return [`${path}: was ${show(before)}, is ${show(now)}`];
+  return [{ path, text: `${path}: was ${show(before)}, is ${show(now)}` }];
 }
 
 function isTree(value: unknown, path: string): value is Record<string, unknown> {

@@ -150,6 +150,7 @@ async function trainIn(
         totalSteps: steps,
       },
       seed: training.seed,
+      directory: paths.directory,
       checkpointRoot: paths.checkpoints,
       checkpointEvery: config.checkpoint.every,
       keepLast: config.checkpoint.keepLast,

@@ -141,7 +141,7 @@ describe('a configuration', () => {
 describe('a run that is refused', () => {
   it.each([
     ['its device', set('engine.device=cuda'), 1, /device: cuda was asked for, but/],
-    ['its library', set('engine.libtensorflow=/nowhere'), 1, /\/nowhere/],
+    ['its library', set('engine.libtensorflow=/nowhere'), 2, /engine\.libtensorflow is \/nowhere, where/],
     ['where it is to go on', ['--resume', '/nowhere'], 2, /--resume \/nowhere: there is no such checkpoint/],
   ])('for %s leaves no folder', async (_, args, code, expected) => {
     const beside = join(root, 'refused');
@@ -163,7 +163,7 @@ describe('a data set', () => {
 
   it('without pictures', async () => {
     const path = await dataSet('no-image', ['key', 'alt', 'ssc'], rows);
-    expectRefusal(await train(...set(`data.path=${path}`)), 1, /no-image.*no column 'image'/);
+    expectRefusal(await train(...set(`data.path=${path}`)), 2, /no-image.*no column 'image'/);
   });
 
   it('that is empty, not there, or has no such split', async () => {
@@ -171,7 +171,7 @@ describe('a data set', () => {
     expectRefusal(await train(...set(`data.path=${empty}`)), 1, /empty.*no rows/);
     const bare = join(root, 'bare');
     await mkdir(bare);
-    expectRefusal(await train(...set(`data.path=${bare}`)), 1, /bare.*no shards/);
+    expectRefusal(await train(...set(`data.path=${bare}`)), 2, /bare.*no shards/);
     expectRefusal(
       await train(...set(`data.path=${root}/absent`)),
       2,
@@ -265,9 +265,51 @@ describe('a run', () => {
 
     it('of another course of training: another seed, another mix', async () => {
       const from = ['--resume', checkpointOf(good(), 6)];
-      expectRefusal(await train(...set('run.name=seed', 'train.seed=5'), ...from), 1, /seed 0.*5/);
+      expectRefusal(await train(...set('run.name=seed', 'train.seed=5'), ...from), 2, /seed 0.*5/);
       const mix = await train(...set('run.name=mix', 'data.captions={alt: 1}'), ...from);
-      expectRefusal(mix, 1, /caption mix: was .*0\.5.*, is .*1/);
+      expectRefusal(mix, 2, /caption mix: was .*0\.5.*, is .*1/);
+    });
+
+    it('of a shorter run: it goes on if its schedule is constant, and says why not if it is not', async () => {
+      const longer = set('train.steps=6');
+      const constant = set('run.name=lengthened', 'train.schedule=constant');
+      expect(await train(...constant, ...set('train.steps=4'))).toMatchObject({ code: 0 });
+      const lengthened = await train(...constant, ...longer, '--resume', 'auto');
+      expect(lengthened.code, lengthened.stderr).toBe(0);
+      expect(await readFile(join(runDir('lengthened'), 'config.yaml'), 'utf8')).toContain('steps: 6');
+      await train(...set('run.name=long', 'train.schedule=constant'), ...longer);
+      expect(await checkpointDigests(runDir('lengthened'), 6)).toEqual(
+        await checkpointDigests(runDir('long'), 6),
+      );
+      const cosine = await train(...set('run.name=good', 'train.steps=8'), '--resume', 'auto');
+      expectRefusal(
+        cosine,
+        2,
+        /train\.steps: was 6, is 8/,
+        /With train\.schedule: cosine the learning rate depends on/,
+      );
+    });
+
+    it('of a step or a best one that is not there', async () => {
+      const evaluate = (which: string, run = good()): Promise<Finished> =>
+        capstan('eval', 'retrieval', '--run', run, '--checkpoint', which);
+      expectRefusal(await evaluate('999'), 2, /holds no checkpoint of step 999, only of 2, 4, 6\. Choose/);
+      expectRefusal(
+        await evaluate('best'),
+        2,
+        /has no best checkpoint: its configuration sets no checkpoint\.keepBest\./,
+      );
+      await cp(good(), runDir('unmeasured'), { recursive: true });
+      const path = join(runDir('unmeasured'), 'config.yaml');
+      const text = await readFile(path, 'utf8');
+      await writeFile(path, text.replace('keepBest: null', 'keepBest: val/retrieval/textToImageR1'));
+      expectRefusal(
+        await evaluate('best', runDir('unmeasured')),
+        2,
+        /no best checkpoint up to step 6: no evaluation has measured val\/retrieval\/textToImageR1/,
+      );
+      await rm(path);
+      expectRefusal(await evaluate('6', runDir('unmeasured')), 2, /unmeasured: no run folder/);
     });
 
     it('that is not there', async () => {
@@ -353,12 +395,17 @@ describe('a run', () => {
         1,
         /Step 2: the loss is (NaN|-?Infinity) and the gradient norm/,
         /Not finite after it: visual\.\S+, /,
-        /Batch: \S+\/\S+, /,
+        /Batch: \S+\/\S+, .*All 8 samples, with their captions, are in \S+nan.nan-step-2\.json\./,
         /last good checkpoint is .*nan.checkpoints.step-00000001, which is kept/,
         /Lower train\.lr/,
       );
       expect(await readdir(join(runDir('nan'), 'checkpoints'))).toEqual(['step-00000001']);
       expect((await loggedRows(runDir('nan'))).map(({ step }) => step)).toEqual([1]);
+      const { samples } = JSON.parse(await readFile(join(runDir('nan'), 'nan-step-2.json'), 'utf8')) as {
+        samples: { key: string; kind: string; caption: string }[];
+      };
+      expect(samples).toHaveLength(8);
+      for (const { kind, caption } of samples) expect(`${kind} ${caption}`).toMatch(/^(alt|ssc) ./);
     });
 
     it('saves no parameter that is not finite, whatever the loss before it was', async () => {

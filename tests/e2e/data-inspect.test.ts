@@ -12,7 +12,7 @@ const at = (name: string): string => join(folder, name);
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'capstan-inspect-'));
   await buildData(at('data'));
-}, 120_000);
+});
 
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -33,7 +33,7 @@ describe('capstan data inspect', () => {
     expect(page).not.toMatch(/(?:src|href)="(?!data:)/);
     const { width, format } = await sharp(await readFile(at('report.png'))).metadata();
     expect([format, width]).toEqual(['png', 1860]);
-  }, 60_000);
+  });
 
   it('ends on SIGINT and writes nothing', async () => {
     const { process, finished } = start('data', 'inspect', at('data'), '--json', at('none.json'));
@@ -43,7 +43,7 @@ describe('capstan data inspect', () => {
     expect(signal === 'SIGINT' || code === 130).toBe(true);
     if (signal === null) expect(stderr).toContain('Interrupted; nothing was written.');
     expect(await readdir(folder)).not.toContain('none.json');
-  }, 60_000);
+  });
 
   it('refuses what makes no sense', async () => {
     const wrong = await capstan('data', 'inspect', at('data'), '--decode', 'some');
@@ -52,5 +52,5 @@ describe('capstan data inspect', () => {
     const missing = await capstan('data', 'inspect', at('nowhere'));
     expect(missing.code).toBe(2);
     expect(missing.stderr).toContain('there is no such data set');
-  }, 60_000);
+  });
 });

@@ -74,7 +74,7 @@ describe('what the configured evaluations need', () => {
     [
       'a column that is not there',
       ['eval.zeroShot=[{classes: lable, templates: emoji}]'],
-      1,
+      2,
       /eval\.zeroShot\[0\]\.classes is 'lable', but: .*no text column 'lable' .*it has key, .*label/,
     ],
     [
@@ -123,8 +123,8 @@ describe('what the configured evaluations need', () => {
     );
     expectRefusal(
       await train('no-captions', 'eval.retrieval=true'),
-      1,
-      /eval\.retrieval is true, but: .*has no caption to retrieve: .*column 'captions'/,
+      2,
+      /eval\.retrieval is true, but: No image .*has a caption to retrieve: .*column 'captions'/,
     );
     const asked = ['eval.retrieval=true', 'eval.zeroShot=[{classes: label, templates: emoji}]'];
     const dry = await capstan(
@@ -292,7 +292,7 @@ describe('results', () => {
     expect(started.stdout).toBe('');
     expect(await results()).toEqual(before);
     const json = join(root, 'not-yet.json');
-    expectRefusal(await evaluate('--classes', 'colour', '--json', json), 1, /no text column 'colour'/);
+    expectRefusal(await evaluate('--classes', 'colour', '--json', json), 2, /no text column 'colour'/);
     expect(existsSync(json)).toBe(false);
   });
 });

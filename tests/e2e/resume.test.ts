@@ -177,7 +177,7 @@ describe('a configuration that changed', () => {
     const before = await checkpointDigests(runDir('whole'), STEPS);
     const changed = set('train.lr=0.5', 'data.captions={alt: 1}', 'train.steps=200', 'model.text.width=32');
     const { code, stderr } = await capstan(...trainArgs('whole', ...changed, '--resume', 'auto'));
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stderr).toContain('runs/whole was trained with another configuration');
     for (const line of [
       'train.lr: was 0.001, is 0.5',
@@ -206,7 +206,7 @@ describe('a configuration that changed', () => {
     expect(code, stderr).toBe(0);
     expect((await loggedRows(runDir('branch'))).map(({ step }) => step)).toEqual([121, 122]);
     const refused = await branch('whole');
-    expect(refused.code, refused.stderr).toBe(1);
+    expect(refused.code, refused.stderr).toBe(2);
     expect(refused.stderr).toContain('train.steps: was 120, is 122');
     const other = await branch('broken');
     expect(other.code, other.stderr).toBe(2);

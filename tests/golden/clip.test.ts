@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Batch } from '../../src/data/loader.js';
 import { type CompileOptions, compile } from '../../src/engine/index.js';
 import type { ClipConfig } from '../../src/models/clip/config.js';
 import { clipForward } from '../../src/models/clip/model.js';
@@ -14,6 +15,7 @@ import { clipLoss } from '../../src/train/losses/clip-loss.js';
 import { adamwStep, clampLogitScale } from '../../src/train/optim/adamw.js';
 import { globalNorm } from '../../src/train/optim/grad-norm.js';
 import { learningRate } from '../../src/train/optim/schedule.js';
+import { ClipTask } from '../../src/train/tasks/clip.js';
 import { tf } from '../support/engine.js';
 import { expectClose } from '../support/gradients.js';
 import { type GoldenTensor, readGoldens } from '../support/safetensors.js';
@@ -110,6 +112,34 @@ describe.each([
       );
     };
     return [take('input.images_uint8'), take('input.tokens')];
+  };
+  /** The same batch as a loader hands it out. */
+  const hostBatch = (step: number): Batch => {
+    const take = (key: string): { ints: Int32Array; shape: readonly number[] } => {
+      const { shape, data } = tensors[key]!;
+      const size = data.length / shape[0]!;
+      return { ints: Int32Array.from(data.subarray(step * size, (step + 1) * size)), shape: shape.slice(1) };
+    };
+    const [images, tokens] = [take('input.images_uint8'), take('input.tokens')];
+    const perSample = <T>(value: T): T[] => new Array<T>(images.shape[0]!).fill(value);
+    return {
+      images: Uint8Array.from(images.ints),
+      imageSize: images.shape[1]!,
+      tokens: tokens.ints,
+      contextLength: tokens.shape[1]!,
+      keys: perSample('sample'),
+      kinds: perSample('alt'),
+      sources: perSample(0),
+      captions: perSample(''),
+      numTokens: new Int32Array(images.shape[0]!),
+      frame: { before: 1, after: 1 },
+      truncated: 0,
+      fallbacks: 0,
+      skipped: [],
+      noCaption: [],
+      epoch: 0,
+      indexInEpoch: 0,
+    };
   };
   const initial = (): Params => {
     const weights = group('init') as Record<string, WeightTensor>;
@@ -239,6 +269,50 @@ describe.each([
     it('without leaving a tensor behind', () => {
       expect(leaked).toBe(0);
     });
+  });
+
+  it('as the task that `capstan train` runs, over five steps', async () => {
+    const { lr: _, betas, warmupSteps: __, totalSteps: ___, ...rest } = golden.optimizer;
+    const weights = clipParamsFromWeights(
+      golden.config,
+      group('init') as Record<string, WeightTensor>,
+      `clip-${name}`,
+    );
+    const held = tf.memory().numTensors;
+    const task = new ClipTask({
+      config: golden.config,
+      seed: 0,
+      precision: 'fp32',
+      optimizer: { beta1: betas[0], beta2: betas[1], ...rest },
+      gradClipNorm: null,
+      evalBatchSize: 8,
+      weights,
+    });
+    const seen: Record<'loss' | 'logitScale' | 'gradNorm', number[]> = {
+      loss: [],
+      logitScale: [],
+      gradNorm: [],
+    };
+    for (let step = 0; step < golden.steps; step++) {
+      const rate = learningRate({ kind: 'cosine', ...golden.optimizer }, step);
+      const { loss, gradNorm, extra } = await task.step(hostBatch(step), rate);
+      seen.loss.push(loss);
+      seen.gradNorm.push(gradNorm);
+      seen.logitScale.push(Math.log(extra.logitScale as number));
+    }
+    expectClose(seen.loss, golden.history.loss, 1e-5, 'loss');
+    expectClose(seen.gradNorm, golden.history.gradNorm, 1e-4, 'gradient norm');
+    expectClose(seen.logitScale, golden.history.logitScale, 1e-5, 'logit scale');
+    const after = task.modelTensors();
+    expect([...after.keys()].sort()).toEqual(Object.keys(group('after')).sort());
+    for (const [key, { data }] of Object.entries(group('after'))) {
+      const found = after.get(key)?.data as Float32Array;
+      const gap = found.reduce((most, x, i) => Math.max(most, Math.abs(x - data[i]!)), 0);
+      expect(gap, `largest gap in ${key}`).toBeLessThanOrEqual(1e-4);
+    }
+    expect(task.optimizerTensors().get('step')?.data).toEqual(Int32Array.of(golden.steps));
+    task.dispose();
+    expect(tf.memory().numTensors, 'tensors left').toBe(held);
   });
 
   it('in bf16 as closely as that type allows', () => {

@@ -12,12 +12,12 @@ const { texts, ids } = JSON.parse(gunzipSync(packed).toString('utf8')) as {
   ids: Record<string, number[][]>;
 };
 
-/** Of each file: the end of text, whether it is added, the padding, how many ids there are. */
+/** Of each file: the end of text, whether it is added, the padding, how many ids there are, and how many begin a text. */
 const FILES = {
-  minilm: { end: 102, added: false, pad: 0, vocabSize: 30_522 },
-  'byte-level': { end: 0, added: true, pad: 0, vocabSize: 1500 },
-  'clip-like': { end: 1501, added: false, pad: 1501, vocabSize: 1502 },
-  unigram: { end: 1, added: false, pad: 0, vocabSize: 357 },
+  minilm: { end: 102, added: false, pad: 0, vocabSize: 30_522, before: 1 },
+  'byte-level': { end: 0, added: true, pad: 0, vocabSize: 1500, before: 0 },
+  'clip-like': { end: 1501, added: false, pad: 1501, vocabSize: 1502, before: 1 },
+  unigram: { end: 1, added: false, pad: 0, vocabSize: 357, before: 0 },
 };
 
 describe("2,000 awkward strings, against Python's tokenizers", () => {
@@ -30,7 +30,7 @@ describe("2,000 awkward strings, against Python's tokenizers", () => {
 
   it.each(Object.entries(FILES))(
     '%s: every id, whole and cut',
-    async (name, { end, added, pad, vocabSize }) => {
+    async (name, { end, added, pad, vocabSize, before }) => {
       const tokenizer = await JsonTokenizer.load(join(folder, `${name}.json`), added ? end : undefined);
       expect(tokenizer).toMatchObject({ endToken: end, vocabSize });
       const wanted = (ids[name] as number[][]).map((own) => (added ? [...own, end] : own));
@@ -43,6 +43,7 @@ describe("2,000 awkward strings, against Python's tokenizers", () => {
           return batch.numTokens[row] !== own.length || padded.some((id, i) => id !== got[i]);
         });
         expect(differing).toEqual([]);
+        expect(batch.frame).toEqual({ before, after: 1 });
         expect(batch.truncated).toBe(wanted.filter((own) => own.length > context).length);
       }
     },

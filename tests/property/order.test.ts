@@ -155,6 +155,35 @@ function isUsable({ sources, weighted, batch }: Plan): boolean {
   return usable.reduce((a, b) => a + b, 0) >= 4 * batch;
 }
 
+/** Where one worker reads rows ahead of batches that pass them before they are there. */
+const RELEASED_WHILE_READ: Plan = {
+  seed: 2147483644,
+  sources: [
+    { shards: [8, 6, 11, 12, 4], broken: [39, 56], silent: [59], noAlt: [56], inPieces: true, weight: 4 },
+    {
+      shards: [1, 0, 0, 9, 4],
+      broken: [],
+      silent: [],
+      noAlt: [31, 23, 25, 58, 36],
+      inPieces: true,
+      weight: 1,
+    },
+    { shards: [12], broken: [40, 28, 48], silent: [59], noAlt: [7, 2, 48, 43], inPieces: false, weight: 2 },
+  ],
+  weighted: false,
+  window: 2,
+  batch: 2,
+  mixing: 'batch',
+  shuffle: false,
+  scheduled: true,
+  machines: [
+    { ranksLog2: 1, capacity: 3, prefetch: 2 },
+    { ranksLog2: 2, capacity: 3, prefetch: 4 },
+    { ranksLog2: 0, capacity: 1, prefetch: 4 },
+  ],
+  stops: [1, 5],
+};
+
 describe('a run', () => {
   it('has the same batches on any machine, stopped and continued on any other', async () => {
     await fc.assert(
@@ -173,9 +202,9 @@ describe('a run', () => {
         }
         expect(found).toEqual(expected);
       }),
-      { numRuns: 1500, seed: 7 },
+      { numRuns: 800, seed: 7, examples: [[RELEASED_WHILE_READ]] },
     );
-  }, 60_000);
+  });
 
   it('visits every sample exactly once per epoch', async () => {
     await fc.assert(
@@ -205,7 +234,7 @@ describe('a run', () => {
       }),
       { numRuns: 1000, seed: 8 },
     );
-  }, 60_000);
+  });
 
   it('reads nothing of what it has behind it when it goes on', async () => {
     await fc.assert(
@@ -237,5 +266,5 @@ describe('a run', () => {
       }),
       { numRuns: 200, seed: 9 },
     );
-  }, 60_000);
+  });
 });

@@ -24,6 +24,7 @@ export function fakeDecoder(capacity: number): DecoderFactory {
           pixels: new Uint8Array(keys.length * 3),
           tokens,
           numTokens: new Int32Array(texts.length).fill(2),
+          frame: { before: 1, after: 1 },
           failures: keys.map((_, i) => (bytes[offsets[i] as number] === 0 ? 'It is broken.' : null)),
         };
       },

@@ -107,7 +107,7 @@ function reportOptions(scores: Readonly<Record<string, ScoreSummary>>, numSeeds:
       'A small CLIP, trained from nothing on half AltText and half short synthetic captions, and asked about art styles that it has never seen.',
     tables: [
       {
-        title: numSeeds > 1 ? `Scores over ${numSeeds} seeds` : 'Scores',
+        title: numSeeds > 1 ? `Scores over ${numSeeds} seeds` : 'Summary',
         note: 'On held-out art styles. Spread is the sample standard deviation over seeds; chance is what guessing reaches.',
         columns: SCORE_COLUMNS,
         rows: scoreRows(scores),

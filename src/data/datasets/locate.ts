@@ -107,7 +107,7 @@ async function locateBucketFolder(folder: string, storage: Storage): Promise<Loc
   }
   const shards = [...found].filter(([name]) => isShardName(name));
   if (shards.length === 0) {
-    throw new DataError(
+    throw new ConfigError(
       `${folder}: holds no shards; expected files that end in one of ${shardEndings}. Check the address; of folders ` +
         `within, name one, or all by a pattern such as ${childOf(folder, '**/*.parquet')}.`,
     );

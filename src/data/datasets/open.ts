@@ -188,7 +188,7 @@ function chooseShards(
   options: OpenOptions,
 ): { readonly wanted: readonly ShardFile[]; readonly isOfSplit: boolean } {
   if (files.length === 0) {
-    throw new DataError(
+    throw new ConfigError(
       `${path}: holds no shards; expected files that end in one of ${shardEndings}. Check the path.`,
     );
   }

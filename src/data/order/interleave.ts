@@ -75,13 +75,26 @@ export class Interleave {
 
   /** Where each source stands at a position: the place of its next sample. */
   placesAt(epoch: number, position: number): Place[] {
-    return this.countsBefore(epoch, position).map((count, source) => {
+    const index = Math.floor(position / BLOCK);
+    const at = position - index * BLOCK;
+    const counts = this.countsBefore(epoch, at === 0 ? position : this.#endOf(index));
+    if (at > 0) {
+      // Within a block a source has had what its order says, not its share: back from the end to the position.
+      const block = this.#block(epoch, index);
+      for (const source of block.sources.subarray(at)) counts[source] = (counts[source] as number) - 1;
+    }
+    return counts.map((count, source) => {
       const rows = this.#options.numRows[source] as number;
       return { source, epoch: Math.floor(count / rows), position: count % rows };
     });
   }
 
-  /** How many samples each source gave before a position. */
+  /** Where a block ends: an epoch's samples stay in it. */
+  #endOf(index: number): number {
+    return Math.min((index + 1) * BLOCK, this.epochLength);
+  }
+
+  /** How many samples each source gave before a position where a block or an epoch begins; its share elsewhere. */
   countsBefore(epoch: number, position: number): number[] {
     let rest = BigInt(epoch) * BigInt(this.epochLength) + BigInt(position);
     let weight = this.#weights.reduce((sum, w) => sum + w, 0n);
@@ -98,7 +111,7 @@ export class Interleave {
     const held = this.#blocks.find((block) => block.key === key);
     if (held !== undefined) return held;
     const start = index * BLOCK;
-    const end = Math.min(start + BLOCK, this.epochLength); // an epoch's samples stay in it
+    const end = this.#endOf(index);
     const before = this.countsBefore(epoch, start);
     const after = this.countsBefore(epoch, end);
     const order = after.flatMap((count, source) =>

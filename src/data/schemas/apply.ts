@@ -62,7 +62,7 @@ function chooseSchema(
   if (name === undefined || name === 'custom') {
     if (map !== undefined) return CUSTOM;
     throw new ConfigError(
-      'data.schema custom needs data.columns, which says where key, image and captions are.',
+      'data.schema custom (--schema) needs data.columns (--column), which says where key, image and captions are.',
     );
   }
   const found = schemas.find((schema) => schema.name === name);
@@ -76,7 +76,7 @@ function chooseSchema(
 
 function unknownSchema({ path, columns }: Source): ConfigError {
   return new ConfigError(
-    `${path}: its columns, ${columns.join(', ')}, are of no schema that is known. Name it as data.schema, or say in ` +
-      'data.columns which column is which.',
+    `${path}: its columns, ${columns.join(', ')}, are of no schema that is known. Name it as data.schema (--schema), or say ` +
+      'in data.columns (--column) which column is which.',
   );
 }

@@ -46,7 +46,7 @@ export function bindColumns(
   if (missing.length === 0) return bound;
   throw new ConfigError(
     `${path}: ${what} needs columns that are not there: ${missing.join('; ')}. Present are ${columns.join(', ')}. ` +
-      'Choose another data.schema, or say in data.columns which column is which.',
+      'Choose another data.schema (--schema), or say in data.columns (--column) which column is which.',
   );
 }
 
@@ -68,7 +68,7 @@ function checkTargets(map: ColumnMap): void {
     if (isTarget(name)) continue;
     const near = nearest(name, targets);
     throw new ConfigError(
-      `data.columns.${name} is no column of capstan's${near === undefined ? '' : `; did you mean '${near}'?`}. ` +
+      `data.columns.${name} (--column ${name}=…) is no column of capstan's${near === undefined ? '' : `; did you mean '${near}'?`}. ` +
         `These are ${targets.join(', ')}.`,
     );
   }

@@ -35,7 +35,7 @@ export class ImageRoot {
     const info = await stat(directory).catch(() => undefined);
     if (!info?.isDirectory()) {
       throw new ConfigError(
-        `data.images is ${location}, but there is no directory ${directory}. Check the path.`,
+        `data.images (--images) is ${location}, but there is no directory ${directory}. Check the path.`,
       );
     }
     return root;
@@ -68,7 +68,7 @@ function safeSegments(name: string): string[] {
   const tricky = name.startsWith('/') || /[\\\0]/.test(name) || /^[a-z][a-z0-9+.-]*:/i.test(name);
   if (tricky || segments.length === 0 || segments.includes('..')) {
     throw new DataError(
-      `The image's path ${JSON.stringify(name.slice(0, 200))} is refused: expected a path inside data.images, without '..'.`,
+      `The image's path ${JSON.stringify(name.slice(0, 200))} is refused: expected a path inside data.images (--images), without '..'.`,
     );
   }
   return segments;

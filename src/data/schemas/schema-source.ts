@@ -231,23 +231,23 @@ function mistyped({ target, spec }: BoundColumn, value: Value): string {
 
 function noKey(source: Source): ConfigError {
   return new ConfigError(
-    `${source.path}: data.columns names no key; expected a column that tells rows apart, or sha256(COLUMN) to make a ` +
+    `${source.path}: no key is named in data.columns (--column); expected a column that tells rows apart, or sha256(COLUMN) to make a ` +
       `key of a URL or path. Present are ${source.columns.join(', ')}.`,
   );
 }
 
 function noPaths(path: string): ConfigError {
   return new ConfigError(
-    `${path}: no column holds the paths of the images in data.images. If the files are named for the keys, say so ` +
-      'as in images/{key}.jpg; else fetch the images with: npx capstan data download.',
+    `${path}: no column holds the paths of the images in data.images (--images). If the files are named for the keys, ` +
+      'say so as in images/{key}.jpg; else fetch the images with: npx capstan data download.',
   );
 }
 
 function noRoot(path: string, name: string): ConfigError {
   if (/^https?:/i.test(name)) return noImages(path);
   return new ConfigError(
-    `${path}: its rows name images by path, such as '${name}'. Set data.images to the directory or URL that they ` +
-      'are in.',
+    `${path}: its rows name images by path, such as '${name}'. Set data.images (--images) to the directory or URL ` +
+      'that they are in.',
   );
 }
 
@@ -259,6 +259,6 @@ export function requireImages({ path, columns }: Source): void {
 function noImages(path: string): ConfigError {
   return new ConfigError(
     `${path}: its rows have no images, only the URLs of them. Fetch them with: npx capstan data download. Or, if the ` +
-      'files are there and named for the keys, set data.images as in images/{key}.jpg.',
+      'files are there and named for the keys, set data.images (--images) as in images/{key}.jpg.',
   );
 }

@@ -101,7 +101,7 @@ export class ClipTokenizer implements Tokenizer {
       numTokens[row] = count;
       if (count > contextLength) truncated++;
     });
-    return { tokens, numTokens, truncated };
+    return { tokens, numTokens, frame: { before: 1, after: 1 }, truncated };
   }
 
   #wordIds(word: string): Uint16Array {

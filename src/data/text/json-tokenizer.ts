@@ -122,7 +122,7 @@ export class JsonTokenizer implements Tokenizer {
       if (ids.length > contextLength) truncated++;
       tokens.set(this.#cut(ids, contextLength), row * contextLength);
     }
-    return { tokens, numTokens, truncated };
+    return { tokens, numTokens, frame: { before: this.#numBefore, after: this.#after.length }, truncated };
   }
 
   #cut(ids: readonly number[], contextLength: number): readonly number[] {

@@ -51,9 +51,28 @@ describe('capstan', () => {
     expect(status).toBe(2);
   });
 
+  it.each([
+    [['report', dir], 'no run folder; expected a config.yaml'],
+    [['eval', 'retrieval', '--run', dir], 'no run folder; expected a config.yaml'],
+    [
+      ['data', 'embed', dir, '--run', dir, '--out', join(dir, 'out')],
+      'no run folder; expected a config.yaml',
+    ],
+    [['train', dir], 'it is a directory, expected a YAML file (that of a run is config.yaml in its folder).'],
+  ])('ends with 2 for a path that is none of what is asked for: %s', (args, expected) => {
+    const { status, stderr } = capstan(args);
+    expect(stderr).toContain(expected);
+    expect(stderr).not.toContain('    at ');
+    expect(status).toBe(2);
+  });
+
   it('ends with 1 for what is wrong elsewhere', () => {
-    const { status, stderr } = capstan(['report', dir]);
-    expect(stderr).toContain('no run folder; expected a config.yaml');
+    const run = join(dir, 'run');
+    mkdirSync(run);
+    writeFileSync(join(run, 'config.yaml'), 'task: clip\n');
+    writeFileSync(join(run, 'metrics.jsonl'), '{"step": 1}\n');
+    const { status, stderr } = capstan(['report', run]);
+    expect(stderr).toMatch(/metrics\.jsonl, line 1: loss/);
     expect(stderr).not.toContain('    at ');
     expect(status).toBe(1);
   });

@@ -121,9 +121,9 @@ describe('a tokenizer.json', () => {
     const here = await take({ tokenizer: minilm });
     expect(await take({ tokenizer: minilm, workers: 2 })).toEqual(here);
     const tokenizer = await JsonTokenizer.load(minilm);
-    for (const { captions, tokens, numTokens, truncated } of here.batches) {
+    for (const { captions, tokens, numTokens, frame, truncated } of here.batches) {
       const expected = await tokenizer.encodeBatch(captions, 16);
-      expect({ tokens, numTokens, truncated }).toEqual(expected);
+      expect({ tokens, numTokens, frame, truncated }).toEqual(expected);
       expect(truncated).toBe(captions.filter((text) => text.startsWith('word')).length);
     }
     expect(here.fingerprint).toMatch(/"tokenizer":"[0-9a-f]{64}"/);

@@ -182,7 +182,7 @@ describe('samples that cannot be used', () => {
     ['It has no image.', 'k7', { image: null }],
     ['It has no image.', 'k7', { image: new Uint8Array(0) }],
     [
-      'Its image is of type string ("photos/1.png"); expected bytes: the content of an image file, or its path with data.images.',
+      'Its image is of type string ("photos/1.png"); expected bytes: the content of an image file, or its path with data.images (--images).',
       'k7',
       { image: 'photos/1.png' },
     ],
@@ -356,13 +356,16 @@ describe('state', () => {
     const resumeFrom = (await open()).state();
     const attempt = open({ ...change, resumeFrom });
     await expect(attempt).rejects.toThrow(message);
-    await expect(attempt).rejects.toThrow(CheckpointError);
+    await expect(attempt).rejects.toThrow(ConfigError);
   });
 
   it('of other data, or beyond the data, is refused', async () => {
     const resumeFrom = (await open()).state();
     await expect(open({ source: new MemorySource(rows, 'other'), resumeFrom })).rejects.toThrow(
-      'data set (names, sizes or rows of its files, its split, or its columns): was "rows-160", is "other"',
+      new CheckpointError(
+        'The data position cannot be continued: data set (names, sizes or rows of its files, its split, or its columns): ' +
+          'was "rows-160", is "other". Restore it to go on, or start a new run.',
+      ),
     );
     await expect(open({ resumeFrom: { ...resumeFrom, position: 161 } })).rejects.toThrow(
       'epoch 0, sample 161, 0 of them broken, does not exist',
@@ -493,7 +496,7 @@ describe('the cache', () => {
     expect(held()).toBeGreaterThan(256 * MIB);
     await loader.close();
     // A thread that has ended lets go of shared memory when its heap is taken down, a little later.
-    await vi.waitFor(() => expect(held()).toBeLessThan(64 * MIB), { timeout: 20_000 });
+    await vi.waitFor(() => expect(held()).toBeLessThan(64 * MIB), { timeout: 100_000 });
     expect(loader.state().epoch).toBe(1); // it is still there
   });
 
@@ -546,9 +549,11 @@ describe('a loader', () => {
       const loader = await open({ source, workers, batchSize: 16, prefetch: 3 });
       const handedOut = 6;
       await take(loader, handedOut);
-      await new Promise((resolve) => setTimeout(resolve, 500));
       const capacity = workers === 0 ? 2 : 5;
-      expect(source.numRead).toBe(16 * (handedOut + 3 + capacity));
+      const ahead = 16 * (handedOut + 3 + capacity);
+      await vi.waitFor(() => expect(source.numRead).toBe(ahead), { timeout: 100_000, interval: 5 });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      expect(source.numRead).toBe(ahead);
     }
   });
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type CountedBatch, MixRecorder, type SavedMix } from '../../../src/data/mix-stats.js';
+import { type CountedBatch, MixRecorder, type SavedMix, summarize } from '../../../src/data/mix-stats.js';
 
 const nothing = {
   samples: 0,
@@ -34,6 +34,7 @@ function batchOf(texts: readonly (readonly number[])[], more: Partial<CountedBat
     tokens,
     contextLength,
     numTokens: Int32Array.from(texts, (text) => text.length + 2),
+    frame: { before: 1, after: 1 },
     truncated: 0,
     fallbacks: 0,
     skipped: [],
@@ -158,4 +159,18 @@ it('goes on from what was saved, exact or not, as if it had not stopped', () => 
     expect(after.stats().cumulative).toEqual(whole.stats().cumulative);
     if (stop <= 8) expect(after.stats().previous).toEqual(whole.stats().previous);
   }
+});
+
+it('counts the first word where a tokenizer puts nothing before a text', () => {
+  const batch: CountedBatch = {
+    ...batchOf([[], []]),
+    // 7 8 9 and what ends it, 7 8 and what ends it.
+    tokens: Int32Array.of(7, 8, 9, END, 0, 0, 7, 8, END, 0, 0, 0),
+    numTokens: Int32Array.of(4, 3),
+    frame: { before: 0, after: 1 },
+  };
+  expect(summarize(batch).diversity.alt).toEqual({ vocabulary: 3, distinct1: 3 / 5, distinct2: 2 / 3 });
+  // Three tokens before a text that has none of its own.
+  const empty = { ...batch, numTokens: Int32Array.of(4, 4), frame: { before: 3, after: 1 } };
+  expect(summarize(empty).diversity.alt).toEqual({ vocabulary: 0, distinct1: 0, distinct2: 0 });
 });

@@ -136,6 +136,16 @@ describe('WindowReader', () => {
     await reader.close();
   });
 
+  it('reads what was asked for though it is released before', async () => {
+    const { reader, order } = setup(4000, 1000, 1e9);
+    const places = [3000, 3001, 50].map((position) => ({ epoch: 0, position }));
+    const reading = reader.read(places);
+    reader.release({ epoch: 1, position: 10 });
+    const keys = (await reading).map(({ key }) => key);
+    expect(keys).toEqual(places.map(({ position }) => `k${order.rowAt(0, position)}`));
+    await reader.close();
+  });
+
   it('passes on the failure of a read to the rows of that read', async () => {
     const { reader, source, order } = setup(400, 400, 1e9);
     const { readRows } = source;

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { DType } from '../../../src/engine/dtypes.js';
 import { Emitter } from '../../../src/engine/emit.js';
 import { compile, createVariable, type Fusion, uint8Tensor } from '../../../src/engine/index.js';
 import { session } from '../../../src/engine/session.js';
@@ -546,6 +547,66 @@ describe('uint8Tensor', () => {
     expect(bytes).toMatchObject({ dtype: 'int32', shape: [2, 2] });
     expectClose(scaled(bytes).dataSync(), [0, 0.2, 0.4, 1], 1e-7, 'scaled');
     expect([...bytes.dataSync()]).toEqual([0, 51, 102, 255]);
+  });
+
+  it.each<Fusion | 'eager'>(['eager', 'none', 'clusters', 'whole'])('(%s) counts as int32', (fusion) => {
+    const u = uint8Tensor(Uint8Array.of(200, 200, 100), [3]);
+    const int = tf.tensor1d([1000, -1, 2], 'int32');
+    const compute = (x: tf.Tensor): tf.Tensor[] => [
+      tf.sum(x),
+      tf.add(x, x),
+      tf.sub(int, x),
+      tf.mul(tf.neg(x), x),
+      tf.mean(x),
+      tf.concat([x as tf.Tensor1D, int]),
+      tf.stack([x, x]),
+      tf.where(tf.greater(x, 150), x, int),
+      tf.pad(x as tf.Tensor1D, [[1, 0]], -1),
+      tf.gather(tf.range(0, 300, 1, 'int32'), x),
+      tf.maximum(tf.reshape(tf.slice(x, 1, 2), [2, 1]), 150),
+      tf.cumsum(tf.reverse(x)),
+      tf.oneHot(tf.sub(x, tf.scalar(100, 'int32')), 2),
+      tf.matMul(tf.reshape(x, [1, 3]), tf.reshape(tf.cast(int, 'float32'), [3, 1])),
+    ];
+    const run = fusion === 'eager' ? compute : own(compile(compute, { fusion }));
+    const before = tf.memory().numTensors;
+    const results = run(u);
+    expect(results.map((t) => [...t.dataSync()])).toEqual([
+      [500],
+      [400, 400, 200],
+      [800, -201, -98],
+      [-40_000, -40_000, -10_000],
+      [expect.closeTo(500 / 3, 4)],
+      [200, 200, 100, 1000, -1, 2],
+      [200, 200, 100, 200, 200, 100],
+      [200, 200, 2],
+      [-1, 200, 200, 100],
+      [200, 200, 100],
+      [200, 150],
+      [100, 300, 500],
+      [0, 0, 0, 0, 1, 0],
+      [200_000],
+    ]);
+    if (fusion !== 'eager') expect(tf.memory().numTensors - before).toBe(results.length);
+  });
+
+  it('may be assigned to an int32 variable', () => {
+    const v = own(createVariable('v', Int32Array.of(0, 0), [2]));
+    const u = uint8Tensor(Uint8Array.of(200, 7), [2]);
+    v.assign(u);
+    expect([...v.data()]).toEqual([200, 7]);
+    quick((x: tf.Tensor) => v.assign(tf.reverse(x)))(u);
+    expect([...v.data()]).toEqual([7, 200]);
+  });
+
+  it('stays a byte an element up to its cast', () => {
+    const { native, binding } = session();
+    const moved = (x: tf.Tensor): tf.Tensor => tf.transpose(tf.reshape(x, [2, 2]));
+    const u = uint8Tensor(Uint8Array.of(1, 2, 3, 4), [4]);
+    for (const f of [moved, quick(moved)]) {
+      const [id] = session().handleIds([f(u)]);
+      expect(native.handleDataType(binding.handle(id as number))).toBe(DType.uint8);
+    }
   });
 
   it('is a constant within a compiled function', () => {

@@ -6,7 +6,7 @@ import { tensorflowCpu } from '../../../src/assets/index.js';
 import { hasNvidiaDriver } from '../../../src/engine/cuda.js';
 import { findLibrary, locateLibrary } from '../../../src/engine/library.js';
 import { requirePlatform } from '../../../src/engine/platform.js';
-import { EngineError } from '../../../src/errors.js';
+import { ConfigError, EngineError } from '../../../src/errors.js';
 
 const suffix = process.platform === 'darwin' ? '.2.dylib' : '.so.2';
 const savedEnv = { ...process.env };
@@ -76,7 +76,7 @@ describe('locateLibrary', () => {
   });
 
   it('names the setting whose path holds no TensorFlow', async () => {
-    await expect(locateLibrary({ libtensorflow: join(root, 'none') })).rejects.toThrow(EngineError);
+    await expect(locateLibrary({ libtensorflow: join(root, 'none') })).rejects.toThrow(ConfigError);
     await expect(locateLibrary({ libtensorflow: root })).rejects.toThrow(
       `libtensorflow is ${root}, where libtensorflow_cc${suffix} and libtensorflow_framework${suffix} were not found`,
     );

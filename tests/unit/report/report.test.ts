@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError, DataError } from '../../../src/errors.js';
-import { renderReport, writeReport } from '../../../src/report/report.js';
+import { distinctNames, renderReport, writeReport } from '../../../src/report/report.js';
 import { readRun } from '../../../src/report/run-files.js';
 import { writeExampleRun } from './example-run.js';
 
@@ -54,6 +54,12 @@ describe('writeReport', () => {
     expect(html.match(/<h3>Contrastive loss/g)).toHaveLength(1);
     expect(html).toContain('var(--series-1)');
     expect(html).toContain('<summary>second</summary>');
+    // A chart per kind and per time: a colour is a run in each.
+    for (const title of ['Share of alt captions so far', 'Share of ssc captions so far', 'Wait for data']) {
+      expect(html).toContain(`<h3>${title}`);
+    }
+    const charts = html.split('<section class="card"><h3>').filter((part) => part.includes('</svg>'));
+    for (const chart of charts) expect(chart).toMatch(/>first<.*>second</s);
   });
 
   it('shows tables that the caller adds', async () => {
@@ -61,6 +67,11 @@ describe('writeReport', () => {
     const html = await renderReport([await readRun(dir)], { tables });
     expect(html).toContain('<h2>Spread</h2>');
     expect(html).toContain('<td class="number">12 %</td>');
+  });
+
+  it('tells runs of the same name apart by the folders above', () => {
+    expect(distinctNames(['a/seed-0', 'b/seed-0/', 'c'])).toEqual(['a/seed-0', 'b/seed-0', 'c']);
+    expect(distinctNames(['x/y/z', 'w/y/z', 'y'])).toEqual(['x/y/z', 'w/y/z', 'y']);
   });
 
   it('needs a run', async () => {
@@ -87,6 +98,7 @@ describe('readRun', () => {
 
   it('says when a folder is no run folder', async () => {
     await expect(readRun(root)).rejects.toThrow(/expected a config\.yaml/);
+    await expect(readRun(root)).rejects.toThrow(ConfigError);
   });
 
   it('names a missing picture', async () => {

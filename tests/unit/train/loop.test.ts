@@ -41,6 +41,7 @@ async function run({ directory = root, task = new ToyTask(), ...options }: Setup
       logger,
       schedule,
       seed: SEED,
+      directory,
       checkpointRoot,
       checkpointEvery: 5,
       keepLast: 2,
@@ -194,6 +195,12 @@ describe('runLoop', () => {
     expect(message).toContain('Step 8: the loss is NaN');
     expect(message).toContain('Not finite after it: w.');
     expect(message).toContain('e1-b2-0, e1-b2-1, e1-b2-2, e1-b2-3');
+    const path = join(root, 'nan-step-8.json');
+    expect(message).toContain(`All 4 samples, with their captions, are in ${path}.`);
+    const record = JSON.parse(await readFile(path, 'utf8')) as { samples: { key: string; kind: string }[] };
+    expect(record).toMatchObject({ step: 8, loss: 'NaN', nonFiniteParameters: ['w'], epoch: 1 });
+    expect(record.samples.map(({ key }) => key)).toEqual(['e1-b2-0', 'e1-b2-1', 'e1-b2-2', 'e1-b2-3']);
+    for (const { kind } of record.samples) expect(kind).toMatch(/./);
     expect(message).toContain(join(root, 'checkpoints', 'step-00000005'));
     const kept = await newestCheckpoint(join(root, 'checkpoints'), () => {});
     expect(kept?.state.step).toBe(5);

@@ -76,6 +76,7 @@ export function toyLoader(seed: number, resumeFrom?: SavedLoaderState, mixFrom?:
         kinds: ['alt', 'alt', 'alt', 'ssc'],
         captions: ['a', 'b', 'c', 'd'],
         numTokens: Int32Array.of(2, 4, 6, 8),
+        frame: { before: 1, after: 1 },
         truncated: 1,
         sources: [0, 0, 0, 0],
         fallbacks: 0,

@@ -385,7 +385,7 @@ describe('downloadImages', () => {
     await writeDatacomp(4);
     await expect(download()).rejects.toThrow(/was begun from another list: .* with 3 rows; found .* with 4/);
     await expect(download({ out: root })).rejects.toThrow('exists and is not a download');
-  }, 90_000);
+  });
 
   it.each([
     [{ shardRows: 0 }, '--shard-rows is 0'],

@@ -95,7 +95,7 @@ describe('inspectData', () => {
     await writeArrow(at('special.arrow'), columns, rows, 4);
     report = await inspectData(at('special.arrow'), { workers: 1, decode: 'all' });
     images = report.images as NonNullable<DataReport['images']>;
-  }, 60_000);
+  });
 
   it('describes files and columns', () => {
     const [source] = report.sources;

@@ -58,7 +58,25 @@ describe('Interleave', () => {
     }
   });
 
-  it('says where each source stands', () => {
+  it.each([true, false])('says where each source stands at any position, shuffled %s', (shuffle) => {
+    for (const weights of [undefined, [1, 2, 5]]) {
+      const mixed = new Interleave({ seed: 3, numRows: [40, 100, 7], weights, shuffle });
+      const next = [0, 0, 0];
+      for (const epoch of [0, 1]) {
+        for (let position = 0; position <= mixed.epochLength; position++) {
+          const found = mixed.placesAt(epoch, position);
+          expect(found.map((place, s) => place.epoch * ([40, 100, 7][s] as number) + place.position)).toEqual(
+            next,
+          );
+          if (position === mixed.epochLength) continue;
+          const { source } = mixed.locate(epoch, position);
+          next[source] = (next[source] as number) + 1;
+        }
+      }
+    }
+  });
+
+  it('counts what each source gave', () => {
     const mixed = new Interleave({ seed: 3, numRows: [40, 500], weights: [1, 1], shuffle: true });
     const counts = [0, 0];
     for (let position = 0; position < 540; position++) {

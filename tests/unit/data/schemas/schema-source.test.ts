@@ -89,9 +89,7 @@ describe('a source of a schema', () => {
     // What was added under capstan's names is meant as such: the images of a set that is published without.
     expect([...source.columns]).toEqual(['key', 'image', 'url', 'alt', 'ssc', 'dsc', 'label', ...own]);
     expect(await source.readRows([0], ['image', 'label'])).toEqual([{ image, label: 'cat' }]);
-    await expect(source.readRows([0], ['afc'])).rejects.toThrow(
-      /there is no column 'afc' in schema coyo-hd/,
-    );
+    await expect(source.readRows([0], ['afc'])).rejects.toThrow(/there is no column 'afc' in schema coyo-hd/);
   });
 
   it('is the source itself if its columns are those of capstan or of nothing known', async () => {

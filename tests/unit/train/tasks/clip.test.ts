@@ -37,6 +37,7 @@ function batch(number: number): Batch {
     kinds: ['alt', 'alt', 'ssc', 'ssc'],
     captions: ['a', 'b', 'c', 'd'],
     numTokens: Int32Array.of(6, 6, 6, 6),
+    frame: { before: 1, after: 1 },
     truncated: 0,
     sources: [0, 0, 0, 0],
     fallbacks: 0,
