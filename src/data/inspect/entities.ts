@@ -19,18 +19,39 @@ export const STOP_WORDS: ReadonlySet<string> = new Set(
 /** Something with a letter in it, and no address or file. */
 const NAME = /\p{L}/u;
 
+/** Characters of a text in which entities are looked for, far more than captions have. */
+const MAX_CHARACTERS = 10_000;
+
+// The cut may leave the first half of a pair.
+const HALF_PAIR = /\p{Cs}$/u;
+
+// The tagger's time grows with the square of a word's length: longer ones come to it in pieces.
+const LONG_WORD = /\S{500}/gu;
+
+/** What of a text is looked at, in compatibility forms: no text and no word may stall a thread. */
+function lookedAt(text: string): string {
+  const start = text.length > MAX_CHARACTERS ? text.slice(0, MAX_CHARACTERS).replace(HALF_PAIR, '') : text;
+  return start.normalize('NFKC').replace(LONG_WORD, '$& ');
+}
+
 let tagger: WinkMethods | undefined;
 
-/** The distinct entities of a text in lower case, in the order in which they first come. */
+/**
+ * The distinct entities of a text in lower case, in the order in which they first come. Those of its first 10,000
+ * characters; a word of over 500 counts as several.
+ */
 export function entitiesOf(text: string, extractor: EntityExtractor): string[] {
+  const start = lookedAt(text);
   if (extractor === 'words') {
-    const names = wordsOf(text).filter((word) => word.length > 1 && NAME.test(word) && !STOP_WORDS.has(word));
+    const names = wordsOf(start).filter(
+      (word) => word.length > 1 && NAME.test(word) && !STOP_WORDS.has(word),
+    );
     return [...new Set(names)];
   }
   tagger ??= winkNLP(model, ['pos']);
   const { its, readDoc } = tagger;
   const found = new Set<string>();
-  readDoc(text.normalize('NFKC'))
+  readDoc(start)
     .tokens()
     .each((token: ItemToken) => {
       const kind = token.out(its.pos);

@@ -59,8 +59,12 @@ export async function inspectData(
     onDamage: (path, { message }) => damagedFiles.push({ path, message }),
   });
   let threads: InspectThreads | undefined;
+  // What a thread works on may take long, and would be waited for.
+  const end = (): void => void threads?.close();
+  signal?.addEventListener('abort', end);
   try {
     threads = await InspectThreads.start(workers, entities);
+    signal?.throwIfAborted();
     const notes: string[] = [];
     const imageless = await withoutImages(sources, notes);
     const described = await mapConcurrently(sources, OPEN_AT_ONCE, (source) =>
@@ -93,7 +97,11 @@ export async function inspectData(
       notes: [...notes, ...limits(all, places.length, threads)],
       seconds: { captions: (read - started) / 1000, images: (decoded - read) / 1000 },
     };
+  } catch (error) {
+    signal?.throwIfAborted(); // the error is but that of threads which were ended
+    throw error;
   } finally {
+    signal?.removeEventListener('abort', end);
     await threads?.close();
     await Promise.all(sources.map((source) => source.close()));
   }

@@ -25,6 +25,8 @@ export const CLIP_CONTEXT_LENGTH = 77;
 
 // Words that keep their ids once found; beyond it (web text has no end of new words) they are redone.
 const MAX_CACHED_WORDS = 262_144;
+// Code units of such a word: longer ones are no words that come again, and so many of them would fill the memory.
+const MAX_CACHED_LENGTH = 128;
 
 /** `fixText`, HTML references decoded twice, whitespace collapsed, lower case: what the tokenizer reads. */
 export function cleanCaption(text: string): string {
@@ -45,6 +47,8 @@ export class ClipTokenizer implements Tokenizer {
     ['<start_of_text>', Uint16Array.of(START_OF_TEXT)],
     ['<end_of_text>', Uint16Array.of(END_OF_TEXT)],
   ]);
+  /** The last word that was too long for the cache: a file may hold one caption a thousand times in a few bytes. */
+  #longWord: { readonly word: string; readonly ids: Uint16Array } | undefined;
 
   /**
    * @param merges the merges file, decompressed: a header line, then a merge a line, best first; or its merges.
@@ -107,10 +111,12 @@ export class ClipTokenizer implements Tokenizer {
   #wordIds(word: string): Uint16Array {
     const cached = this.#cache.get(word);
     if (cached !== undefined) return cached;
+    if (this.#longWord?.word === word) return this.#longWord.ids;
     const bytes = Uint16Array.from(Buffer.from(word, 'utf8'), (byte) => this.#idOfByte[byte] as number);
     bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) + 256; // the one that ends the word
     const ids = mergePairs(bytes, this.#merges);
-    if (this.#cache.size < MAX_CACHED_WORDS) this.#cache.set(word, ids);
+    if (word.length > MAX_CACHED_LENGTH) this.#longWord = { word, ids };
+    else if (this.#cache.size < MAX_CACHED_WORDS) this.#cache.set(word, ids);
     return ids;
   }
 }

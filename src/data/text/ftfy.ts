@@ -52,11 +52,32 @@ function unescapeCertain(text: string): string {
   });
 }
 
+// An ampersand that was escaped over and over, "&amp;amp;amp;".
+const AMPERSANDS = /&(?:(?:amp|AMP|#0{0,9}38|#[xX]0{0,9}26);){2,}/g;
+
+/**
+ * Undoes at once what the next rounds would, one escape of each a round, where nothing else is left to do: a text of
+ * such escapes alone would take as many rounds as it has. None is undone to its end, as that may make a new reference.
+ */
+function skipRounds(text: string): string {
+  const chains = text.match(AMPERSANDS);
+  if (chains === null) return text;
+  const others = text.replace(AMPERSANDS, ' ');
+  if (unescapeCertain(others) !== others) return text;
+  const rounds = chains.reduce(
+    (least, chain) => Math.min(least, chain.split(';').length - 2),
+    Number.POSITIVE_INFINITY,
+  );
+  if (rounds < 1) return text;
+  return text.replace(AMPERSANDS, (chain) => `&${chain.slice(1).split(';').slice(rounds).join(';')}`);
+}
+
 function fixSegment(segment: string, mayUnescape: boolean): string {
   let text = segment;
   for (;;) {
     const before = text;
     if (mayUnescape) text = unescapeCertain(text);
+    const unescaped = text;
     text = fixEncoding(text);
     text = fixC1Controls(text);
     text = fixLatinLigatures(text);
@@ -68,6 +89,7 @@ function fixSegment(segment: string, mayUnescape: boolean): string {
     text = removeControlChars(text);
     text = text.normalize('NFC');
     if (text === before) return text;
+    if (mayUnescape && text === unescaped) text = skipRounds(text);
   }
 }
 

@@ -248,6 +248,27 @@ describe('inspectData', () => {
     ]);
   });
 
+  it('takes captions of a word of a million letters, and ends while threads work on them', async () => {
+    const columns = [
+      { name: 'key', type: 'string' as const },
+      { name: 'alt', type: 'string' as const },
+    ];
+    const alt = 'long '.repeat(10) + 'word'.repeat(250_000);
+    const rows = Array.from({ length: 3 }, (_, i) => ({ key: `k${i}`, alt }));
+    await writeParquet(at('long.parquet'), columns, rows, 4);
+    const found = await inspectData(at('long.parquet'), { workers: 1, decode: 0 });
+    expect(found.captions.alt).toMatchObject({
+      present: 3,
+      characters: { most: 1_000_050 },
+      words: { most: 11 },
+      over: { 77: 1 },
+    });
+    const stop = new AbortController();
+    const ends = inspectData(at('long.parquet'), { workers: 1, decode: 0, signal: stop.signal });
+    setTimeout(() => stop.abort(new Error('enough')), 300);
+    await expect(ends).rejects.toThrow('enough');
+  }, 30_000);
+
   it('does without images that are not there to be read', async () => {
     const path = 'tests/golden/data/schemas/docci';
     const found = await inspectData(path, { workers: 1 });

@@ -32,6 +32,30 @@ function roundByRound(ids: number[], merges: MergeLookup): number[] {
 
 const merge = (ids: number[], merges = table): number[] => [...mergePairs(Uint16Array.from(ids), merges)];
 
+/** Random merges of three letters: each of a pair of letters or earlier merges. */
+const randomMerges = fc
+  .array(fc.tuple(fc.nat(), fc.nat()), { minLength: 1, maxLength: 12 })
+  .map((pairs): MergeLookup => {
+    const merges = new Map<number, number>();
+    for (const [left, right] of pairs) {
+      const known = 3 + merges.size;
+      const key = pairKey(left % known, right % known);
+      if (!merges.has(key)) merges.set(key, known);
+    }
+    return merges;
+  });
+
+/** Words in which stretches repeat, so that equal pairs overlap: "aaaa", "abababa". */
+const repetitive = fc
+  .array(
+    fc.tuple(fc.array(fc.nat({ max: 2 }), { minLength: 1, maxLength: 3 }), fc.integer({ min: 1, max: 9 })),
+    {
+      minLength: 1,
+      maxLength: 6,
+    },
+  )
+  .map((stretches) => stretches.flatMap(([ids, times]) => Array.from({ length: times }, () => ids).flat()));
+
 describe('mergePairs', () => {
   it('merges by rank, then from the left', () => {
     expect(merge([0, 0, 1])).toEqual([0, 4]);
@@ -49,6 +73,15 @@ describe('mergePairs', () => {
         expect(merge(ids)).toEqual(roundByRound(ids, table));
       }),
       { numRuns: 500, seed: 1 },
+    );
+  });
+
+  it('equals the definition for words that repeat themselves, by any merges', () => {
+    fc.assert(
+      fc.property(repetitive, randomMerges, (ids, merges) => {
+        expect(merge(ids, merges)).toEqual(roundByRound(ids, merges));
+      }),
+      { numRuns: 1000, seed: 2 },
     );
   });
 });

@@ -57,6 +57,23 @@ describe('ClipTokenizer', () => {
     expect(seconds(40_000)).toBeLessThan(100 * Math.max(seconds(2001), 1));
   });
 
+  it.each([
+    ['letters', 'ab'.repeat(500_000)],
+    ['white space', ' '.repeat(1_000_000)],
+    ['ampersands', '&'.repeat(1_000_000)],
+    ['escaped ampersands', `&${'amp;'.repeat(250_000)}`],
+    ['marks', '.'.repeat(1_000_000)],
+  ])(
+    'counts the tokens of a caption of a million characters: %s',
+    (_, text) => {
+      const { numTokens, truncated } = tokenizer.encodeBatch([text, text, 'cat'], 77);
+      expect(numTokens[0]).toBe(tokenizer.encode(text).length + 2);
+      expect([...numTokens.subarray(1)]).toEqual([numTokens[0], 3]);
+      expect(truncated).toBe((numTokens[0] as number) > 77 ? 2 : 0);
+    },
+    30_000,
+  );
+
   it.each([0, 1, 2.5])('refuses a context length of %d', (length) => {
     expect(() => tokenizer.encodeBatch(['x'], length)).toThrow(ConfigError);
   });

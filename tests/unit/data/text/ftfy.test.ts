@@ -30,6 +30,7 @@ describe('fixText', () => {
     ['\ud83d\ude00 \ud83d', '😀 \ufffd'],
     ['\x00a\x07\ufeffb\ufffc', 'ab'],
     ['e\u0301', 'é'],
+    [`${'&amp;amp;#38;'.repeat(3)}&amp;amp;amp;amp;lt; &amp;amp;amp;eacute;`, '&&&< é'],
     ['it \x93was\x94 Windows-1252', 'it "was" Windows-1252'],
   ])('%j becomes %j', (text, expected) => {
     expect(fixText(text)).toBe(expected);
