@@ -177,7 +177,7 @@ const dataFields = z.strictObject({
   mixSchedule: field(mixScheduleSchema.optional(), 'How the mix changes over training.'),
   mixing: field(
     z.enum(['sample', 'batch', 'fixed']).default('sample'),
-    "'sample': each sample's kind is drawn by the mix, anew in each epoch. 'batch': every batch has the mix's exact proportions. 'fixed': each sample's kind is drawn once for the whole run.",
+    "'sample': each sample's kind is drawn by the mix, anew in each epoch. 'batch': every batch has the mix's exact proportions, before captionDropout. 'fixed': each sample's kind is drawn once for the whole run. With concat only 'sample'.",
   ),
   missing: field(
     z
@@ -185,7 +185,7 @@ const dataFields = z.strictObject({
         error: `be renormalise or a list of ${captionKinds.join(', ')}`,
       })
       .default('renormalise'),
-    "Where a sample lacks the kind drawn for it: 'renormalise' draws among those that it has, by their shares; a list takes the first that it has.",
+    "Where a sample lacks the kind drawn for it: 'renormalise' draws among those that it has, by their shares; a list takes the first that it has, and where it has none of them draws like 'renormalise'. Not with concat.",
   ),
   concat: field(
     concatSchema.optional(),
@@ -266,6 +266,16 @@ const dataSchema = dataFields
   .refine(({ scaledDecode, cacheMiB }) => !(scaledDecode && cacheMiB > 0), {
     path: ['scaledDecode'],
     error: 'be false where data.cacheMiB is above 0: a cache holds whole images, whatever crop is drawn',
+    when: isMap,
+  })
+  .refine(({ concat, mixing }) => concat === undefined || !(mixing === 'batch' || mixing === 'fixed'), {
+    path: ['mixing'],
+    error: "be 'sample' where data.concat is given, which takes all kinds of its order and draws none",
+    when: isMap,
+  })
+  .refine(({ concat, missing }) => concat === undefined || !Array.isArray(missing), {
+    path: ['missing'],
+    error: "be 'renormalise' where data.concat is given, which leaves out the kinds that a sample lacks",
     when: isMap,
   })
   .refine(({ sources = [] }) => new Set(sources.map(({ weight }) => weight === undefined)).size < 2, {

@@ -28,7 +28,7 @@ export interface Batch {
   readonly frame: TextFrame;
   /** Captions that lost their end to the context length. */
   readonly truncated: number;
-  /** Samples whose kind had no caption, so that another kind's stands in. */
+  /** Samples whose kind had no caption, so that another kind's stands in, or whose concatenation lacks one. */
   readonly fallbacks: number;
   /** Broken samples passed over since the batch before. */
   readonly skipped: Skip[];

@@ -42,11 +42,14 @@ export interface CaptionOptions {
   readonly captions: CaptionMix;
   /** How the mix changes over training. */
   readonly mixSchedule?: MixScheduleOptions | undefined;
-  /** Default `sample`. */
+  /** Default `sample`, and no other with `concat`. */
   readonly mixing?: Mixing | undefined;
-  /** Default `renormalise`. */
+  /** Default `renormalise`, and no other with `concat`. */
   readonly missing?: MissingCaption | undefined;
-  /** Share of the samples whose caption is replaced by an empty one, for guidance without a classifier. Default 0. */
+  /**
+   * Share of the samples whose caption is replaced by an empty one, for guidance without a classifier. Default 0.
+   * Drawn after the kind, so that with `batch` the shares are exact only before it.
+   */
   readonly captionDropout?: number | undefined;
   /** All captions of these kinds instead of one of the mix, which is then not used. */
   readonly concat?: ConcatOptions | undefined;
@@ -143,7 +146,8 @@ export class CaptionPlan {
   }
 
   /**
-   * The captions of a batch's slots, those of other ranks left undefined.
+   * The captions of a batch's slots, those of other ranks left undefined. Each sample must have a kind that is
+   * {@link usable} for its source at the step.
    *
    * @param step number of the batch in the run, from 0
    * @param place what keys the choice of slots in mode `batch`: epoch and position of the batch
@@ -161,10 +165,10 @@ export class CaptionPlan {
       if (concat !== undefined) return this.#dropped(this.#concatenated(sample, concat), sample);
       const mix = this.#mix(source, step);
       const { missing } = this.#options;
-      return this.#dropped(
-        drawCaption(mix, sample.row, this.#keyOf(sample), missing, mixing === 'fixed') as DrawnCaption,
-        sample,
-      );
+      const drawn = drawCaption(mix, sample.row, this.#keyOf(sample), missing, mixing === 'fixed');
+      // Left undefined, the sample would pass for another rank's and the batch come out short.
+      if (drawn === undefined) throw new Error(`sample ${sample.key} has no caption that it may get`);
+      return this.#dropped(drawn, sample);
     });
     return { captions, carries };
   }
@@ -227,7 +231,8 @@ export class CaptionPlan {
     const at = this.#keyOf(sample);
     const kinds = order.filter((kind) => presentKinds(sample.row, [kind]) !== 0);
     const texts = kinds.map((kind) => captionText(sample.row, kind, at));
-    const whole = { kind: 'concat', text: texts.join(separator), fallback: false } as const;
+    const fallback = kinds.length < order.length;
+    const whole = { kind: 'concat', text: texts.join(separator), fallback } as const;
     if (maxTokens === undefined) return whole;
     const parts = kinds.flatMap((kind, i) => {
       const part = { text: texts[i] as string, maxTokens: maxTokens[kind] ?? Number.POSITIVE_INFINITY };
@@ -247,7 +252,8 @@ export class CaptionPlan {
   }
 }
 
-function checkOptions({ captionDropout = 0, concat, missing }: CaptionOptions): void {
+function checkOptions(options: CaptionOptions): void {
+  const { captionDropout = 0, concat, mixing = 'sample', missing = 'renormalise' } = options;
   if (!(captionDropout >= 0 && captionDropout <= 1)) {
     throw new ConfigError(`captionDropout must be from 0 to 1, found ${captionDropout}.`);
   }
@@ -262,6 +268,16 @@ function checkOptions({ captionDropout = 0, concat, missing }: CaptionOptions): 
         `${name} must name at least one kind, and none twice; found [${kinds.join(', ')}].`,
       );
     }
+  }
+  const unused = [
+    ['mixing', mixing === 'sample' ? undefined : mixing],
+    ['missing', missing === 'renormalise' ? undefined : `[${missing.join(', ')}]`],
+  ] as const;
+  for (const [name, value] of unused) {
+    if (concat === undefined || value === undefined) continue;
+    throw new ConfigError(
+      `${name} is ${value}, but concat takes all kinds of its order and draws none; leave out ${name} or concat.`,
+    );
   }
   for (const [kind, tokens] of Object.entries(concat?.maxTokens ?? {})) {
     if (!Number.isSafeInteger(tokens) || tokens < 1) {

@@ -102,7 +102,7 @@ export interface PlannedBatch {
   readonly captions: readonly string[];
   /** Of each caption, the parts that have a budget of tokens each; absent where none has. */
   readonly parts?: readonly PlannedCaption['parts'][];
-  /** Samples whose kind had no caption, so that another kind's stands in. */
+  /** Samples whose kind had no caption, so that another kind's stands in, or whose concatenation lacks one. */
   readonly fallbacks: number;
   /** Number of each sample's source. */
   readonly sources: readonly number[];

@@ -57,7 +57,7 @@ export interface MixPreview {
   readonly sources: readonly SourcePreview[];
   /** The mix at the first step, at each point of the schedule, and at the last step looked at. */
   readonly schedule: readonly { readonly step: number; readonly captions: CaptionMix }[];
-  /** Samples whose kind had no caption, so that another kind's stands in. */
+  /** Samples whose kind had no caption, so that another kind's stands in, or whose concatenation lacks one. */
   readonly fallbacks: number;
   /** Samples passed over because they have no caption of the mix. */
   readonly noCaption: number;

@@ -36,7 +36,7 @@ export interface MixSummary {
   readonly ratios: Readonly<Partial<Record<CaptionLabel, number>>>;
   /** Share of the samples that are of each source, by its number; they sum to 1. */
   readonly sources: readonly number[];
-  /** Samples whose drawn kind had no caption, so that another kind's stands in. */
+  /** Samples whose drawn kind had no caption, so that another kind's stands in, or whose concatenation lacks one. */
   readonly fallbacks: number;
   /** Number of broken samples by reason. */
   readonly skips: Readonly<Record<string, number>>;

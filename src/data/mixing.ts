@@ -18,7 +18,8 @@ export interface ValidMix {
 
 /**
  * What becomes of a sample that lacks the kind drawn for it. `renormalise`: one of the kinds that it has is drawn, by
- * their weights. A list: it gets the first of these kinds that it has, be they in the mix or not.
+ * their weights. A list: it gets the first of these kinds that it has, be they in the mix or not; if it has none of
+ * them, as `renormalise`.
  */
 export type MissingCaption = 'renormalise' | readonly CaptionKind[];
 
@@ -29,7 +30,7 @@ export type CaptionLabel = CaptionKind | 'concat' | 'dropped';
 export interface DrawnCaption {
   readonly kind: CaptionLabel;
   readonly text: string;
-  /** The kind drawn first has no caption here, so another one's stands in. */
+  /** The kind drawn first has no caption here, so another one's stands in; or a concatenation lacks kinds of its order. */
   readonly fallback: boolean;
 }
 
@@ -141,14 +142,16 @@ export function drawKind(mix: ValidMix, seed: number, epoch: number | undefined,
   return pickKind(mix, u) as CaptionKind; // the weights of a valid mix sum to 1
 }
 
-/** The kind that stands in for one that a sample lacks; undefined if it has none that may. */
+/** The kind that stands in for one that a sample lacks; undefined only if it has none of {@link usableKinds}. */
 export function standInKind(
   mix: ValidMix,
   missing: MissingCaption,
   present: KindBits,
   { seed, epoch, key }: DrawKey,
 ): CaptionKind | undefined {
-  if (missing !== 'renormalise') return missing.find((kind) => (present & kindBit(kind)) !== 0);
+  const listed =
+    missing === 'renormalise' ? undefined : missing.find((kind) => (present & kindBit(kind)) !== 0);
+  if (listed !== undefined) return listed;
   const weights = mix.kinds.map((kind, i) => (present & kindBit(kind) ? (mix.weights[i] as number) : 0));
   return pickKind({ kinds: mix.kinds, weights }, uniform(seed, 'caption fallback', epoch, key));
 }

@@ -25,7 +25,7 @@ export interface MetricsRow {
   readonly mix: Readonly<Record<string, number>>;
   /** Share of each source in the batch, by its number; left out where there is one. */
   readonly sources?: Readonly<Record<string, number>>;
-  /** Samples of the batch whose kind had no caption, so that another kind's stands in. */
+  /** Samples of the batch whose kind had no caption, so that another kind's stands in, or whose concatenation lacks one. */
   readonly fallbacks: number;
   /** Mean length of the captions before they are cut, and the length that 95 % of them do not exceed, tokens. */
   readonly tokensMean: number;

@@ -240,6 +240,21 @@ eval:
     expect(found).toContainEqual(expect.stringMatching(problem));
   });
 
+  it('refuses what data.concat would ignore, unless it is the default', async () => {
+    const path = write('a.yaml', minimal);
+    const concat = 'data.concat={order: [ssc, alt]}';
+    expect(await problems(path, [concat, 'data.mixing=batch', 'data.missing=[dsc]'])).toEqual([
+      expect.stringMatching(/2 problems/),
+      expect.stringMatching(/data\.mixing is "batch"; it must be 'sample' where data\.concat is given/),
+      expect.stringMatching(
+        /data\.missing is \["dsc"\]; it must be 'renormalise' where data\.concat is given/,
+      ),
+    ]);
+    const config = await loadConfig(path, [concat, 'data.mixing=sample', 'data.missing=renormalise']);
+    expect(config.data.concat?.order).toEqual(['ssc', 'alt']);
+    expect((await problems(path, [concat, 'data.mixing=each'])).slice(1)).toHaveLength(1);
+  });
+
   it('takes a schema by name and a map of columns onto those that are known', async () => {
     const path = write('a.yaml', minimal);
     const columns = '{key: id, alt: "turns[1].value", ssc: [a, b], dsc: null}';

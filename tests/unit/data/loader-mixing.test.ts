@@ -120,6 +120,19 @@ describe('mixing', () => {
     }
   });
 
+  it('draws by the mix where a sample has no kind of the list', async () => {
+    const source = new MemorySource(rowsOf(400, 'k', (i) => (i % 2 === 0 ? { ssc: null, dsc: '' } : {})));
+    const captions = { alt: 0.1, ssc: 0.9 };
+    for (const mixing of ['sample', 'batch', 'fixed'] as const) {
+      const found = await batchesOf({ source, mixing, captions, missing: ['dsc'] }, 10);
+      for (const [i, kind] of found.flatMap(({ kinds }) => kinds).entries()) {
+        expect(found.flatMap((batch) => batch.captions)[i]).toMatch(new RegExp(`^${kind} of \\d+$`));
+      }
+      expect(shareOf(found, 'dsc')).toBe(0);
+      expect(found.reduce((sum, { fallbacks }) => sum + fallbacks, 0)).toBeGreaterThan(100);
+    }
+  });
+
   it('goes by a schedule of the steps', async () => {
     const source = new MemorySource(rowsOf(4000));
     const captions = { alt: 1, ssc: 0 };
@@ -161,6 +174,20 @@ describe('mixing', () => {
     const [batch] = (await batchesOf({ source, concat, shuffle: false }, 1)) as [Batch];
     expect(batch.captions.slice(0, 2)).toEqual(['ssc of 0', 'ssc of 1 | alt of 1']);
     expect(new Set(batch.kinds)).toEqual(new Set(['concat']));
+    expect(batch.fallbacks).toBe(20);
+  });
+
+  it.each<[Partial<LoaderOptions>, string]>([
+    [{ mixing: 'batch' }, 'mixing is batch, but concat takes all kinds'],
+    [{ mixing: 'fixed' }, 'mixing is fixed, but concat takes all kinds'],
+    [{ missing: ['dsc', 'alt'] }, 'missing is [dsc, alt], but concat takes all kinds'],
+  ])('refuses %o where captions are joined, as it would do nothing', async (change, message) => {
+    const source = new MemorySource(rowsOf(40));
+    const concat = { order: ['ssc', 'alt'], separator: ' ' } as const;
+    const refused = await batchesOf({ source, concat, ...change }, 1).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(ConfigError);
+    expect((refused as ConfigError).message).toContain(message);
+    await batchesOf({ source, concat, mixing: 'sample', missing: 'renormalise' }, 1);
   });
 
   it('cuts each kind of a joined caption to its budget of tokens', async () => {
