@@ -123,7 +123,10 @@ export function openPage(
   codec: CompressionCodec,
   dictionarySize: number | undefined,
 ): OpenPage {
-  const decode = codecs[codec] ?? fail(`the codec ${codec}, which is not read`);
+  // hyparquet names no codec of a number it does not know, whatever its type says.
+  const decode =
+    codecs[codec] ??
+    fail(`${codec === undefined ? 'an unknown codec' : `the codec ${codec}`}, which is not read`);
   const plainBytes = page.plainBytes - levels.length;
   const isPlain = page.kind === 'v2' && !page.isCompressed;
   // Some writers leave a body of no bytes uncompressed.
