@@ -1,4 +1,4 @@
-/** Parquet and Arrow files of many kinds against pyarrow's own values (tools/golden/make_columnar.py). */
+/** Parquet and Arrow files of many kinds against the values of pyarrow or DuckDB (tools/golden/make_columnar.py). */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -55,7 +55,7 @@ describe.each(names)('%s', (name) => {
     unknown[]
   >;
 
-  it("reads equal to pyarrow's values, column by column", async () => {
+  it("reads equal to the values of the other reader, column by column", async () => {
     const shard = await open(name);
     expect(shard.columns.toSorted()).toEqual(Object.keys(expected).sort());
     for (const [column, values] of Object.entries(expected)) {

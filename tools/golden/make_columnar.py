@@ -1,4 +1,5 @@
 """Parquet and Arrow files of many kinds, and the values that pyarrow reads from them: columnar/*.
+Of duckdb-integers.* DuckDB itself reads them.
 
 A file `TABLE.VARIANT.parquet` (or `.arrow`) holds the values of `TABLE.json`, by column; that every variant reads
 equal is checked here. `refused/` holds files that capstan is to refuse in words.
@@ -409,6 +410,34 @@ def make_duckdb():
             expect(path, table.set_column(table.column_names.index("id"), "id", pa.array(ids)))
 
 
+def make_duckdb_integers():
+    """DuckDB's second version writes DELTA_BINARY_PACKED with first values of 64 bits, whatever the column's width."""
+    columns = []
+    for bits, signed in ((8, "tinyint"), (16, "smallint"), (32, "integer"), (64, "bigint")):
+        for kind, sql in (("int", signed), ("uint", f"u{signed}")):
+            low, high = limits(kind, bits)
+            # What comes first is the header's number; what is next to it, the least difference. Distinct values, so
+            # that no dictionary is written.
+            for name, ends in (("high", (high, low)), ("low", (low, high))):
+                values = [*ends, ends[0] + (1 if name == "low" else -1), *(i * 5 + 3 for i in range(20)), high // 2, high // 2 + 1]
+                columns.append((f"{kind}{bits}_{name}", sql, values))
+    columns.append(("uint32_upper", "uinteger", [4294967295 - 214748364 * (i % 10) - i for i in range(25)]))
+    columns.append(("uint32_nulls", "uinteger", [None if i % 4 == 0 else 4164216853 + i for i in range(25)]))
+    columns.append(("int32_nulls", "integer", [None if i % 5 == 1 else -(2**31) + 3 * i for i in range(25)]))
+    columns.append(("text", "varchar", [None if i % 6 == 5 else f"größe {i}" * (i % 3) for i in range(25)]))
+    columns.append(("double", "double", [None if i % 7 == 2 else (-1) ** i * i / 3 for i in range(25)]))
+    columns.append(("boolean", "boolean", [None if i % 3 == 1 else i % 2 == 0 for i in range(25)]))
+    select = ", ".join(f"unnest({values!r}::{sql}[]) as {name}".replace("None", "null") for name, sql, values in columns)
+    for codec in ("uncompressed", "snappy", "zstd"):
+        path = OUT / f"duckdb-integers.{codec}-v2.parquet"
+        duckdb.sql(f"copy (select {select}) to '{path}' (format parquet, compression {codec}, parquet_version v2)")
+        encodings = duckdb.sql(f"select path_in_schema, encodings from parquet_metadata('{path}')").fetchall()
+        wrong = [name for name, kinds in encodings if "int" in name and "DELTA_BINARY_PACKED" not in kinds]
+        if wrong:
+            raise SystemExit(f"{path.name}: not written as differences: {wrong}")
+        expect(path, duckdb.read_parquet(str(path)).to_arrow_table())
+
+
 # ---- Arrow
 
 
@@ -530,6 +559,7 @@ def main():
     OUT.mkdir(parents=True)
     make_parquet()
     make_duckdb()
+    make_duckdb_integers()
     make_arrow()
     make_datasets()
     make_refused()

@@ -10,6 +10,8 @@ const MAGIC = 'PAR1';
 const ENCRYPTED = 'PARE';
 /** Enough for most footers; longer ones take a second read. */
 const TAIL_BYTES = 64 * 1024;
+/** What is said of a footer that lacks a field, or has one of another type. */
+const UNFIT = 'a field of it is missing or of the wrong type';
 /** Rows that a row group may claim: nulls take no bytes, but do in memory. */
 const MAX_GROUP_ROWS = 2 ** 27;
 
@@ -63,11 +65,25 @@ export async function readFooter(file: StoredFile): Promise<Footer> {
   const bytes = await readTail(file);
   try {
     readThrift(bytes.subarray(0, -8)); // hyparquet believes what it reads
-    return footerOf(parquetMetadata(bytes, { geoparquet: false }), size - bytes.length);
+    return footerOf(metadataOf(bytes), size - bytes.length);
   } catch (cause) {
     if (cause instanceof CutOff) throw cutOff(path, `${cause.end} bytes`, `${size}`);
-    const text = `${path}: the shard's footer is damaged (${message(cause)}). Build or copy it again.`;
+    const text = `${path}: the shard's footer is damaged (${reasonOf(cause)}). Build or copy it again.`;
     throw new DataError(text, { cause });
+  }
+}
+
+/** The reason of what is said here and in the modules below; a runtime's own errors speak of the program, not of the file. */
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error && cause.name === 'Error' ? message(cause) : UNFIT;
+}
+
+/** Decodes the footer. @throws Error without hyparquet's own words, which are of its variables where a field is missing */
+function metadataOf(bytes: Uint8Array): FileMetaData {
+  try {
+    return parquetMetadata(bytes, { geoparquet: false });
+  } catch (cause) {
+    throw new Error(UNFIT, { cause });
   }
 }
 
@@ -114,8 +130,8 @@ function footerOf(metadata: FileMetaData, end: number): Footer {
   const groups: Group[] = [];
   let firstRow = 0;
   for (const group of metadata.row_groups) {
-    const numRows = Number(group.num_rows);
-    if (!(numRows >= 0 && numRows <= MAX_GROUP_ROWS)) {
+    const numRows = wholeOf(group.num_rows, 'number of rows in a row group');
+    if (numRows > MAX_GROUP_ROWS) {
       throw new Error(`a row group of ${numRows} rows; at most ${MAX_GROUP_ROWS} are read`);
     }
     let next = 0;
@@ -127,8 +143,8 @@ function footerOf(metadata: FileMetaData, end: number): Footer {
     if (numRows > 0) groups.push({ firstRow, numRows, chunks });
     firstRow += numRows;
   }
-  if (firstRow !== Number(metadata.num_rows))
-    throw new Error(`${firstRow} rows in all; expected ${metadata.num_rows}`);
+  const claimed = wholeOf(metadata.num_rows, 'number of rows');
+  if (firstRow !== claimed) throw new Error(`${firstRow} rows in all; expected ${claimed}`);
   return { columns, groups, numRows: firstRow };
 }
 
@@ -144,11 +160,10 @@ function chunkOf(leaf: Leaf, chunk: ColumnChunk | undefined, fileEnd: number): C
     throw new Error(`the column '${meta.path_in_schema.join('.')}' in place of '${leaf.path.join('.')}'`);
   }
   // Some writers give a dictionary's place as 0 where there is none, others leave it out where there is one.
-  const start = Number(meta.dictionary_page_offset || meta.data_page_offset);
-  const end = start + Number(meta.total_compressed_size);
-  const plainBytes = Number(meta.total_uncompressed_size);
-  if (!(start >= 4 && end >= start && plainBytes >= 0))
-    throw new Error(`a column from byte ${start} to ${end}`);
+  const start = wholeOf(meta.dictionary_page_offset || meta.data_page_offset, 'first byte of a column');
+  const end = start + wholeOf(meta.total_compressed_size, 'number of bytes of a column');
+  const plainBytes = wholeOf(meta.total_uncompressed_size, 'number of decompressed bytes of a column');
+  if (start < MAGIC.length) throw new Error(`a column from byte ${start} to ${end}`);
   if (end > fileEnd) throw new CutOff(end);
   const index = {
     offset: Number(chunk?.offset_index_offset ?? 0),
@@ -156,4 +171,12 @@ function chunkOf(leaf: Leaf, chunk: ColumnChunk | undefined, fileEnd: number): C
   };
   const hasIndex = index.offset >= 4 && index.length > 0 && index.offset + index.length <= fileEnd;
   return { leaf, codec: meta.codec, start, end, plainBytes, isEncrypted, ...(hasIndex ? { index } : {}) };
+}
+
+/** A count or a place in the file. @throws Error if it is missing, negative or beyond what a file can have */
+function wholeOf(value: unknown, name: string): number {
+  if (typeof value !== 'bigint' && typeof value !== 'number') throw new Error(`no ${name}`);
+  const whole = Number(value);
+  if (!(Number.isSafeInteger(whole) && whole >= 0)) throw new Error(`${value} as ${name}`);
+  return whole;
 }

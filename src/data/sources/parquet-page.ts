@@ -110,7 +110,8 @@ export function readPage(bytes: Uint8Array, at: number): Page {
 /**
  * Decompresses a page's body and holds its content against its header.
  *
- * @param body the page behind its header; of the second version, behind the levels too, which `levels` are.
+ * @param body the page behind its header; of the second version, behind the levels too, which `levels` are. Numbers in
+ *   it may be written anew, as hyparquet reads them rightly.
  * @param dictionarySize values of the dictionary page before; undefined if there was none.
  * @throws Error that says what is wrong
  */
@@ -122,7 +123,10 @@ export function openPage(
   codec: CompressionCodec,
   dictionarySize: number | undefined,
 ): OpenPage {
-  const decode = codecs[codec] ?? fail(`the codec ${codec}, which is not read`);
+  // hyparquet names no codec of a number it does not know, whatever its type says.
+  const decode =
+    codecs[codec] ??
+    fail(`${codec === undefined ? 'an unknown codec' : `the codec ${codec}`}, which is not read`);
   const plainBytes = page.plainBytes - levels.length;
   const isPlain = page.kind === 'v2' && !page.isCompressed;
   // Some writers leave a body of no bytes uncompressed.
@@ -209,7 +213,7 @@ function checkValues(
     }
     case 'DELTA_BINARY_PACKED':
       if (type !== 'INT32' && type !== 'INT64') fail(`differences of ${type}`);
-      readDeltas(plain, start, count);
+      readDeltas(plain, start, count, type === 'INT32');
       return;
     case 'DELTA_LENGTH_BYTE_ARRAY': {
       const lengths = readDeltas(plain, start, count);
@@ -275,7 +279,7 @@ function widthOf(type: string | undefined, length = 0): number {
   }
 }
 
-function checkLengths(lengths: Float64Array, held: number): void {
+function checkLengths(lengths: Int32Array, held: number): void {
   let sum = 0;
   for (const length of lengths) {
     if (length < 0) fail(`a value of ${length} bytes`);
@@ -285,7 +289,7 @@ function checkLengths(lengths: Float64Array, held: number): void {
 }
 
 /** Each value begins with so many bytes of the one before. */
-function checkPrefixes(prefixes: Float64Array, suffixes: Float64Array): void {
+function checkPrefixes(prefixes: Int32Array, suffixes: Int32Array): void {
   let last = 0;
   let sum = 0;
   for (const [i, prefix] of prefixes.entries()) {
@@ -296,8 +300,18 @@ function checkPrefixes(prefixes: Float64Array, suffixes: Float64Array): void {
   if (sum > MAX_PAGE_BYTES) fail(`values of ${sum} bytes in a page; at most ${MAX_PAGE_BYTES} are read`);
 }
 
-/** Decodes whole numbers kept as differences, in blocks of miniblocks of a width of their own. */
-function readDeltas(bytes: Uint8Array, start: number, count: number): { values: Float64Array; end: number } {
+/**
+ * Decodes whole numbers kept as differences, in blocks of miniblocks of a width of their own, modulo 2^32: as the stored
+ * type INT32 and lengths have them. Of INT64 only the place counts, as hyparquet decodes those.
+ *
+ * @param isNarrow whether hyparquet decodes these as INT32: numbers of which it would take too few bits are written anew
+ */
+function readDeltas(
+  bytes: Uint8Array,
+  start: number,
+  count: number,
+  isNarrow = true,
+): { values: Int32Array; end: number } {
   let at = start;
   const varint = (): number => {
     let value = 0;
@@ -309,8 +323,13 @@ function readDeltas(bytes: Uint8Array, start: number, count: number): { values: 
     return fail('a number without end');
   };
   const signed = (): number => {
+    const from = at;
     const value = varint();
-    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+    if (value < 2 ** 32) return (value >>> 1) ^ -(value & 1);
+    // Such as DuckDB writes, which reckons in 64 bits. As many as this are not exact in `value`.
+    const folded = signed32(bytes, from);
+    if (isNarrow) writeSigned32(bytes, from, at, folded);
+    return folded;
   };
   const blockSize = varint();
   const numMini = varint();
@@ -320,7 +339,7 @@ function readDeltas(bytes: Uint8Array, start: number, count: number): { values: 
     fail(`blocks of ${blockSize} differences in ${numMini} parts`);
   }
   if (total !== count) fail(`${total} differences; expected ${count}`);
-  const values = new Float64Array(count);
+  const values = new Int32Array(count);
   let value = signed();
   let filled = 0;
   if (count > 0) values[filled++] = value;
@@ -334,15 +353,33 @@ function readDeltas(bytes: Uint8Array, start: number, count: number): { values: 
       if (width > 64) fail(`differences of ${width} bits`);
       const end = at + (perMini * width) / 8;
       if (end > bytes.length) fail(`differences to byte ${end} of ${bytes.length}`);
+      const kept = Math.min(width, 32);
       for (let i = 0; i < perMini && filled < count; i++) {
-        // Values that are lengths fit; of others only the place counts, as hyparquet decodes them.
-        value = width > 31 ? 0 : value + least + bitsAt(bytes, at, i * width, width);
+        value = (value + least + bitsAt(bytes, at, i * width, kept)) | 0;
         values[filled++] = value;
       }
       at = end;
     }
   }
   return { values, end: at };
+}
+
+/** Modulo 2^32, a number of more than four bytes with its sign in the lowest bit, of which bit 32 is the last to count. */
+function signed32(bytes: Uint8Array, at: number): number {
+  const byte = (i: number): number => (bytes[at + i] as number) & 0x7f;
+  const low = byte(0) | (byte(1) << 7) | (byte(2) << 14) | (byte(3) << 21) | (byte(4) << 28);
+  return ((low >>> 1) | ((byte(4) >>> 4) << 31)) ^ -(low & 1);
+}
+
+/**
+ * Writes such a number in 32 bits, in as many bytes as it has, more than four. hyparquet keeps the low 32 bits of what is
+ * written, so of a first value that has more, the highest bit would be lost.
+ */
+function writeSigned32(bytes: Uint8Array, start: number, end: number, value: number): void {
+  let rest = ((value << 1) ^ (value >> 31)) >>> 0;
+  for (let at = start; at < end; at++, rest >>>= 7) {
+    bytes[at] = (rest & 0x7f) | (at + 1 < end ? 0x80 : 0);
+  }
 }
 
 function bitsAt(bytes: Uint8Array, start: number, firstBit: number, width: number): number {

@@ -44,6 +44,7 @@ export function columnsOf(elements: readonly SchemaElement[]): Node[] {
   const take = (depth: number): Node => {
     const element = elements[at++];
     if (element === undefined || depth > MAX_DEPTH) throw new Error('a schema without end');
+    if (element.name === undefined && depth > 0) throw new Error('an element without a name');
     const numChildren = element.num_children ?? 0;
     if (numChildren > elements.length - at) throw new Error(`an element with ${numChildren} children`);
     const children = Array.from({ length: Math.max(0, numChildren) }, () => take(depth + 1));

@@ -132,7 +132,7 @@ class ParquetShard implements Shard {
     } catch (cause) {
       if (cause instanceof DataError) throw cause;
       throw new DataError(
-        `${this.path}: column '${column.name}', row group from row ${group.firstRow}: cannot be read (${message(cause)}). ` +
+        `${this.path}: column '${column.name}', row group from row ${group.firstRow}: cannot be read (${reasonOf(cause)}). ` +
           'Build or copy the shard again.',
         { cause },
       );
@@ -243,6 +243,12 @@ async function openValues(pages: Pages, numRows: number, scope: ReadScope | unde
   else scope?.own(pages.bytes);
   if (scope !== undefined) for (const memory of flat.memory) scope.own(memory);
   return flat;
+}
+
+/** A bound that hyparquet runs into is told of in words of the file, not of its program. */
+function reasonOf(cause: unknown): string {
+  const isBound = cause instanceof RangeError && /outside the bounds|Invalid typed array/.test(cause.message);
+  return cause instanceof TypeError || isBound ? 'its pages are damaged' : message(cause);
 }
 
 /** Puts structs of one leaf each together. */

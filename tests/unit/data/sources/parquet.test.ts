@@ -79,3 +79,22 @@ describe.each([
     expect(((row as Row).image as Uint8Array).buffer.byteLength).toBe(imageBytes);
   });
 });
+
+it('says in words of the file that a field of the footer is missing or has no number', async () => {
+  const rows = rowsOf(10);
+  const whole = (await fileOf(rows, 'none')).bytes;
+  const footer =
+    whole.length - 8 - new DataView(whole.buffer, whole.byteOffset).getUint32(whole.length - 8, true);
+  for (let at = footer; at < whole.length - 8; at++) {
+    const bytes = Uint8Array.from(whole);
+    bytes[at] = (bytes[at] as number) ^ 0x10; // the number of a field, where it is its head
+    const text = await openParquetShard(
+      new MemoryFile('/data/a.parquet', bytes),
+      new BlockCache(1 << 20),
+    ).then(
+      () => '',
+      (error: Error) => error.message,
+    );
+    expect(text).not.toMatch(/NaN|undefined|Cannot read|BigInt|is not a function/);
+  }
+});
