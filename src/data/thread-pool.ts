@@ -36,6 +36,29 @@ interface Job<In, Out> {
 interface Slot<In, Out> {
   readonly worker: Worker;
   readonly jobs: Map<number, Job<In, Out>>;
+  /** Resolves when the thread is gone. */
+  readonly ended: Promise<void>;
+}
+
+/** What a thread is told when it is to end. */
+const END = 'end';
+
+/** A thread that has not let go of its job by then is stopped in the middle of it. */
+const PATIENCE_MS = 5000;
+
+/**
+ * Ends a thread after the job that it does. Stopped in the middle of one, native code that works for it (libvips,
+ * tokenizers) has nobody left to report to when it is done, and aborts the process.
+ */
+async function endThread({ worker, ended }: Pick<Slot<never, never>, 'worker' | 'ended'>): Promise<void> {
+  worker.ref();
+  worker.postMessage(END);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<true>((resolve) => {
+    timer = setTimeout(() => resolve(true), PATIENCE_MS);
+  });
+  if (await Promise.race([ended, late])) await worker.terminate();
+  clearTimeout(timer);
 }
 
 /**
@@ -80,17 +103,22 @@ export class ThreadPool<In, Out> {
     });
   }
 
-  /** Ends all work; jobs under way are rejected. May be called again. */
+  /**
+   * Ends all work; jobs under way are rejected, and done when their threads have let go of them. May be called again.
+   */
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#fail(this.options.closed());
-    await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
+    await Promise.all(this.#slots.map(endThread));
   }
 
   #start(file: URL, data: unknown): Slot<In, Out> {
     const { stopped } = this.options;
     const worker = new Worker(file, { workerData: data });
-    const slot: Slot<In, Out> = { worker, jobs: new Map() };
+    const ended = new Promise<void>((resolve) => {
+      worker.once('exit', () => resolve());
+    });
+    const slot: Slot<In, Out> = { worker, jobs: new Map(), ended };
     worker.unref(); // only work under way keeps the process alive
     worker.on('message', ({ id, result }: ThreadReply<Out>) => {
       slot.jobs.get(id)?.resolve(result);
@@ -141,12 +169,20 @@ export function serveThread<In, Out>(
   const port = parentPort;
   if (port === null) return;
   let last: Promise<void> = Promise.resolve();
+  let isEnding = false;
   const answer = async ({ id, job }: ThreadRequest<In>): Promise<void> => {
+    if (isEnding) return;
     const result = await work(job);
     const reply: ThreadReply<Out> = { id, result };
     port.postMessage(reply, transfer(result));
   };
-  port.on('message', (request: ThreadRequest<In>) => {
+  port.on('message', (request: ThreadRequest<In> | typeof END) => {
+    if (request === END) {
+      isEnding = true;
+      // With nothing left to listen to, the thread ends by itself.
+      void last.finally(() => port.close());
+      return;
+    }
     last = last.then(() => answer(request));
     // What the work does not catch is a bug: rethrown outside the chain it ends the thread, and the pool reports it.
     last.catch((error: unknown) => {

@@ -55,7 +55,7 @@ describe.each(names)('%s', (name) => {
     unknown[]
   >;
 
-  it("reads equal to the values of the other reader, column by column", async () => {
+  it('reads equal to the values of the other reader, column by column', async () => {
     const shard = await open(name);
     expect(shard.columns.toSorted()).toEqual(Object.keys(expected).sort());
     for (const [column, values] of Object.entries(expected)) {
