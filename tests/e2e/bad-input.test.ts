@@ -302,7 +302,8 @@ describe('a run', () => {
       await cp(good(), runDir('unmeasured'), { recursive: true });
       const path = join(runDir('unmeasured'), 'config.yaml');
       const text = await readFile(path, 'utf8');
-      await writeFile(path, text.replace('keepBest: null', 'keepBest: val/retrieval/textToImageR1'));
+      const measured = text.replace('retrieval: false', 'retrieval: true');
+      await writeFile(path, measured.replace('keepBest: null', 'keepBest: val/retrieval/textToImageR1'));
       expectRefusal(
         await evaluate('best', runDir('unmeasured')),
         2,

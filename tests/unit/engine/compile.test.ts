@@ -569,6 +569,7 @@ describe('uint8Tensor', () => {
       tf.matMul(tf.reshape(x, [1, 3]), tf.reshape(tf.cast(int, 'float32'), [3, 1])),
     ];
     const run = fusion === 'eager' ? compute : own(compile(compute, { fusion }));
+    run(u); // keeps the tensor that it captures
     const before = tf.memory().numTensors;
     const results = run(u);
     expect(results.map((t) => [...t.dataSync()])).toEqual([
