@@ -118,7 +118,7 @@ describe('capstan eval zero-shot', () => {
       "expected 'emoji', 'openai' or a readable text file",
     );
     expect(await wrong('--split', 'tset')).toContain("there is no split 'tset'");
-    expect(await wrong('--checkpoint', '3')).toContain('step-00000003');
+    expect(await wrong('--checkpoint', '3')).toContain('no checkpoint of step 3, only of 2, 4');
     expect(await wrong('--checkpoint', 'newest')).toContain("Expected 'latest', 'best' or a step.");
     expect(await wrong('--run', join(root, 'nowhere'))).toContain('nowhere');
   });

@@ -174,6 +174,6 @@ console.log([...compile((x) => tf.add(x, early))(early).dataSync()]);
 `);
     expect(code).toBe(0);
     const refused = 'EngineError The engine is not running: await startEngine() first.\n';
-    expect(stdout).toBe(`${refused.repeat(3)}EngineError true true 1 cpu tensorflow undefined\n[ 2, 4 ]\n`);
+    expect(stdout).toBe(`${refused.repeat(3)}ConfigError true true 1 cpu tensorflow undefined\n[ 2, 4 ]\n`);
   });
 });
