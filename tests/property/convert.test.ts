@@ -90,14 +90,15 @@ async function rowsOf(path: string): Promise<unknown[]> {
   }
 }
 
-/** As separated values hold a row: all is text, and what is read as captions is a list of one. */
+/** As separated values hold a row: all is text, but for captions, which are a list again. */
 function asCsv(row: Row): Record<string, unknown> {
   return Object.fromEntries(
     columns.map(({ name }) => {
       const value = row[name] ?? null;
       if (name === 'image' && value instanceof Uint8Array) return [name, plain(value)];
       const field = csvText(value, name);
-      return [name, name === 'captions' ? [field] : field];
+      if (name === 'captions') return [name, Array.isArray(value) ? value : [field]];
+      return [name, field];
     }),
   );
 }
