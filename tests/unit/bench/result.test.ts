@@ -115,7 +115,7 @@ describe('the options of a bench', () => {
   };
 
   it('refuse a seed that is no number, and steps that give one reading', async () => {
-    await expect(program('--seed', 'abc')).rejects.toThrow('Expected a whole number, not negative.');
+    await expect(program('--seed', 'abc')).rejects.toThrow('Expected a whole number, 0 or more.');
     await expect(program('--steps', '100', '--every', '100')).rejects.toThrow(
       '--steps is 100 and --every 100: that is one reading',
     );
