@@ -14,7 +14,7 @@ import {
 import type { DownloadReport } from '../../data/download/report.js';
 import { DownloadBar } from '../download-progress.js';
 import { formatTable } from '../format-table.js';
-import { positiveInteger } from '../numbers.js';
+import { positiveInteger, wholeNumber } from '../numbers.js';
 import { print, printError } from '../printer.js';
 import { addReadingFlags, type ReadingFlags, withReading } from '../reading-flags.js';
 import { abortOnSignals } from '../signals.js';
@@ -180,11 +180,6 @@ function describe(out: string, report: DownloadReport): string {
   if (counts.length > 0)
     lines.push('', `failures.jsonl has each row without an image; report.json has all counts.`);
   return lines.join('\n');
-}
-
-function wholeNumber(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('Expected a whole number, not negative.');
 }
 
 function decimal(text: string): number {
