@@ -112,7 +112,10 @@ export function readingOf(to: TargetFormat, { columns }: JournalHead, images: bo
   const own: Partial<Record<Target, string>> = Object.fromEntries(
     names.filter(isTarget).map((name) => [name, name]),
   );
-  if (to !== 'webdataset') return { schema: 'custom', columns: own, ...(images ? { images: '.' } : {}) };
+  if (to !== 'webdataset') {
+    const { image: _, ...texts } = own;
+    return images ? { schema: 'custom', columns: own, images: '.' } : { schema: 'custom', columns: texts };
+  }
   // Said so that the member is known to be no further column.
   const text = textColumnOf(names);
   if (text !== undefined && isTarget(text)) own[text] = `${text}|txt`;
