@@ -5,11 +5,12 @@ import { syncToDisk } from '../datasets/publish.js';
 import { readImageHeader } from '../image/header.js';
 import { captionKinds, type Row, type Value } from '../schema.js';
 import { jsonText } from '../sources/json-text.js';
+import { unwritable } from '../sources/part-file.js';
 import { recordEncoder } from '../sources/record-encoder.js';
 import { MAX_TEXT_RECORD, RecordFault, tooLong } from '../sources/records/record-format.js';
 import { TAR_END, tarMember } from '../sources/tar-encoder.js';
 import { KEY_COLUMN } from '../sources/webdataset.js';
-import { openShardWriter, type ShardWriter, unwritable } from '../sources/writers.js';
+import { openShardWriter, type ShardWriter } from '../sources/writers.js';
 import { RecordNames } from './record-names.js';
 import type { TargetShard } from './target.js';
 

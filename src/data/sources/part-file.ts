@@ -49,7 +49,8 @@ export class PartFile {
   }
 }
 
-function unwritable(path: string, cause: unknown): DataError {
+/** The error of a file that could not be written. */
+export function unwritable(path: string, cause: unknown): DataError {
   const advice = 'Make room or raise the limit, or choose another place.';
   return new DataError(`${path}: cannot be written (${message(cause)}). ${advice}`, { cause });
 }

@@ -1,12 +1,15 @@
 /**
- * Members of a tar archive: POSIX ustar, with a pax header before names that ustar cannot hold. Times and owners are 0,
- * so that equal contents are equal archives.
+ * Members of a tar archive: POSIX ustar, with a pax header before names and sizes that ustar cannot hold. Times and
+ * owners are 0, so that equal contents are equal archives.
  *
  * Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header".
  */
 import { BLOCK } from './tar.js';
 
+/** Bytes of a name in a header. */
 const NAME_BYTES = 100;
+/** Octal digits of a size in a header end here. */
+const MAX_OCTAL_SIZE = 8 ** 11 - 1;
 
 /** The end of an archive. */
 export const TAR_END: Uint8Array = new Uint8Array(2 * BLOCK);
@@ -14,9 +17,12 @@ export const TAR_END: Uint8Array = new Uint8Array(2 * BLOCK);
 /** A member with its headers and padding. */
 export function tarMember(name: string, contents: Uint8Array): Uint8Array[] {
   const bytes = Buffer.from(name);
-  const fits = bytes.length <= NAME_BYTES;
-  const extension = fits ? [] : paddedMember('PaxHeader', paxRecord('path', name), 'x');
-  return [...extension, ...paddedMember(fits ? bytes : bytes.subarray(0, NAME_BYTES), contents, '0')];
+  const records = [
+    ...(bytes.length > NAME_BYTES ? [paxRecord('path', name)] : []),
+    ...(contents.length > MAX_OCTAL_SIZE ? [paxRecord('size', String(contents.length))] : []),
+  ];
+  const extension = records.length === 0 ? [] : paddedMember('PaxHeader', Buffer.concat(records), 'x');
+  return [...extension, ...paddedMember(bytes.subarray(0, NAME_BYTES), contents, '0')];
 }
 
 function paddedMember(name: Uint8Array | string, contents: Uint8Array, type: '0' | 'x'): Uint8Array[] {
@@ -28,7 +34,7 @@ function header(name: Uint8Array | string, size: number, type: '0' | 'x'): Uint8
   const block = Buffer.alloc(BLOCK);
   block.set(Buffer.from(name), 0);
   block.write('0000644\0' + '0000000\0' + '0000000\0', 100, 'latin1'); // mode, user, group
-  block.write(`${size.toString(8).padStart(11, '0')}\0`, 124, 'latin1');
+  block.write(`${Math.min(size, MAX_OCTAL_SIZE).toString(8).padStart(11, '0')}\0`, 124, 'latin1');
   block.write('00000000000\0', 136, 'latin1'); // time
   block.write('        ', 148, 'latin1'); // the checksum counts as spaces
   block.write(`${type}`, 156, 'latin1');

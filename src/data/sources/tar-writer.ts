@@ -1,11 +1,12 @@
 /**
  * Writes tar archives as WebDataset reads them: the members of a sample one after the other, named for its key.
  *
- * Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; webdataset 1.0.2, writer.py.
+ * Source: webdataset 1.0.2, writer.py.
  */
 import { DataError } from '../../errors.js';
 import { PartFile } from './part-file.js';
 import { BLOCK } from './tar.js';
+import { tarMember } from './tar-encoder.js';
 
 /** A tar archive being written. It appears under its path when it is closed, whole, or not at all. */
 export interface TarWriter {
@@ -82,46 +83,4 @@ class FileTarWriter implements TarWriter {
     this.#pendingBytes = 0;
     await this.file.append([pending]);
   }
-}
-
-/** Bytes of a name in a header, and of the folder before it. */
-const NAME_BYTES = 100;
-/** Octal digits of a size in a header end here; a larger one has a pax header. */
-const MAX_OCTAL_SIZE = 8 ** 11 - 1;
-
-/** The bytes of a regular file in an archive: headers, content, and zeros up to a whole block. */
-export function tarMember(name: string, content: Uint8Array): Uint8Array[] {
-  const bytes = Buffer.from(name);
-  const records: string[] = [];
-  if (bytes.length > NAME_BYTES) records.push(paxRecord('path', name));
-  if (content.length > MAX_OCTAL_SIZE) records.push(paxRecord('size', String(content.length)));
-  const own = [header(bytes, content.length, '0'), content, padding(content.length)];
-  if (records.length === 0) return own;
-  const extension = Buffer.from(records.join(''));
-  return [header(Buffer.from('pax'), extension.length, 'x'), extension, padding(extension.length), ...own];
-}
-
-/** `LENGTH NAME=VALUE\n`, where the length counts its own digits. */
-function paxRecord(name: string, value: string): string {
-  const rest = Buffer.byteLength(` ${name}=${value}\n`);
-  let length = rest;
-  while (String(length).length + rest !== length) length = String(length).length + rest;
-  return `${length} ${name}=${value}\n`;
-}
-
-const padding = (size: number): Uint8Array => new Uint8Array(-size & (BLOCK - 1));
-
-function header(name: Uint8Array, size: number, type: string): Uint8Array {
-  const block = Buffer.alloc(BLOCK);
-  block.set(name.subarray(0, NAME_BYTES));
-  block.write('0000644\0', 100, 'latin1');
-  for (const owner of [108, 116]) block.write('0000000\0', owner, 'latin1');
-  block.write(`${Math.min(size, MAX_OCTAL_SIZE).toString(8).padStart(11, '0')}\0`, 124, 'latin1');
-  block.write('00000000000\0', 136, 'latin1');
-  block.write('        ', 148, 'latin1');
-  block.write(type, 156, 'latin1');
-  block.write('ustar\u000000', 257, 'latin1');
-  const sum = block.reduce((total, byte) => total + byte, 0);
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
-  return block;
 }

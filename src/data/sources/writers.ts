@@ -3,14 +3,12 @@
  * says why), and whatever else has an encoder. A group of rows, a record batch in one and a row group in the other, is
  * what is held in memory.
  */
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { DataError } from '../../errors.js';
 import type { Column, Row } from '../schema.js';
-import { message } from '../storage/stored-file.js';
 import { arrowEncoder } from './arrow-encoder.js';
 import { checkCell, type Encoder, rowBytes } from './cells.js';
 import { type ParquetCompression, parquetEncoder } from './parquet-encoder.js';
+import { PartFile } from './part-file.js';
 
 /** A shard being written. It appears under its path when it is closed, whole, or not at all. */
 export interface ShardWriter {
@@ -57,13 +55,13 @@ export async function openParquetWriter(
  *
  * @param check what is wrong with a row; undefined if nothing is
  */
-export function openShardWriter(
+export async function openShardWriter(
   path: string,
   encoder: Encoder,
   groupRows: number,
   check: (row: Row) => string | undefined = () => undefined,
 ): Promise<ShardWriter> {
-  return FileWriter.open(path, encoder, groupRows, check);
+  return new FileWriter(path, await PartFile.open(path), encoder, groupRows, check);
 }
 
 /** Holds each cell against its column's type. */
@@ -113,28 +111,13 @@ class FileWriter implements ShardWriter {
   #group: Row[] = [];
   #groupBytes = 0;
 
-  private constructor(
+  constructor(
     private readonly path: string,
-    private readonly partPath: string,
-    private readonly file: FileHandle,
+    private readonly file: PartFile,
     private readonly encoder: Encoder,
     private readonly groupRows: number,
     private readonly check: (row: Row) => string | undefined,
   ) {}
-
-  static async open(
-    path: string,
-    encoder: Encoder,
-    groupRows: number,
-    check: (row: Row) => string | undefined,
-  ): Promise<FileWriter> {
-    const partPath = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
-    try {
-      return new FileWriter(path, partPath, await open(partPath, 'wx'), encoder, groupRows, check);
-    } catch (cause) {
-      throw unwritable(path, cause);
-    }
-  }
 
   async write(rows: readonly Row[]): Promise<void> {
     for (const row of rows) {
@@ -149,19 +132,12 @@ class FileWriter implements ShardWriter {
 
   async close(): Promise<void> {
     await this.#flush();
-    await this.#append(this.encoder.end());
-    try {
-      await this.file.sync();
-      await this.file.close();
-      await rename(this.partPath, this.path);
-    } catch (cause) {
-      throw unwritable(this.path, cause);
-    }
+    await this.file.append(this.encoder.end());
+    await this.file.commit();
   }
 
-  async abort(): Promise<void> {
-    await this.file.close().catch(() => undefined); // it may be closed
-    await rm(this.partPath, { force: true });
+  abort(): Promise<void> {
+    return this.file.discard();
   }
 
   async #flush(): Promise<void> {
@@ -170,20 +146,6 @@ class FileWriter implements ShardWriter {
     this.#group = [];
     this.numBytes += this.#groupBytes;
     this.#groupBytes = 0;
-    await this.#append(this.encoder.group(group));
+    await this.file.append(this.encoder.group(group));
   }
-
-  async #append(chunks: readonly Uint8Array[]): Promise<void> {
-    try {
-      for (const chunk of chunks) await this.file.writeFile(chunk);
-    } catch (cause) {
-      throw unwritable(this.path, cause);
-    }
-  }
-}
-
-/** The error of a file that could not be written. */
-export function unwritable(path: string, cause: unknown): DataError {
-  const advice = 'Make room or raise the limit, or choose another place.';
-  return new DataError(`${path}: cannot be written (${message(cause)}). ${advice}`, { cause });
 }
