@@ -112,14 +112,14 @@ export function readingOf(to: TargetFormat, { columns }: JournalHead, images: bo
   const own: Partial<Record<Target, string>> = Object.fromEntries(
     names.filter(isTarget).map((name) => [name, name]),
   );
+  const others = { ...own };
+  delete others.image;
   if (to !== 'webdataset') {
-    const { image: _, ...texts } = own;
-    return images ? { schema: 'custom', columns: own, images: '.' } : { schema: 'custom', columns: texts };
+    return images ? { schema: 'custom', columns: own, images: '.' } : { schema: 'custom', columns: others };
   }
   // Said so that the member is known to be no further column.
   const text = textColumnOf(names);
-  if (text !== undefined && isTarget(text)) own[text] = `${text}|txt`;
-  const { image: _, ...others } = own;
+  if (text !== undefined && isTarget(text)) others[text] = `${text}|txt`;
   const key = has('key') ? 'key' : KEY_COLUMN;
   const image = [...IMAGE_MEMBERS, ...(has('image') ? ['image'] : [])].join('|');
   return { schema: 'custom', columns: { ...others, key, ...(images ? { image } : {}) } };

@@ -54,7 +54,8 @@ export const BLOCK_CACHE_BYTES = 256 * 1024 * 1024;
 export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
   const { storage, release } = borrowStorage(options.storage);
   try {
-    return await openBy({ storage, cache: new BlockCache(BLOCK_CACHE_BYTES), close: release }, path, options);
+    const means = { storage, cache: new BlockCache(BLOCK_CACHE_BYTES), close: release };
+    return await openBy(means, path, await locateShards(path, storage), options);
   } catch (error) {
     await release();
     throw error;
@@ -89,14 +90,15 @@ export async function openSplits(
   try {
     const opened: OpenedSplit[][] = [];
     for (const path of paths) {
-      const names = options.split === undefined ? await namedSplits(path, options, storage) : [options.split];
+      const located = await locateShards(path, storage);
+      const names = options.split === undefined ? namedSplits(path, located, options) : [options.split];
       if (names === undefined) {
-        opened.push(await splitByColumn(await openBy(shared, path, options)));
+        opened.push(await splitByColumn(await openBy(shared, path, located, options)));
         continue;
       }
       const named: OpenedSplit[] = [];
       for (const split of names) {
-        named.push({ split, source: await openBy(shared, path, { ...options, split }) });
+        named.push({ split, source: await openBy(shared, path, located, { ...options, split }) });
       }
       opened.push(named);
     }
@@ -115,8 +117,12 @@ interface Means {
   readonly close: () => Promise<void>;
 }
 
-async function openBy({ storage, cache, close }: Means, path: string, given: OpenOptions): Promise<Source> {
-  const { files, kind, reading } = await locateShards(path, storage);
+async function openBy(
+  { storage, cache, close }: Means,
+  path: string,
+  { files, kind, reading }: LocatedShards,
+  given: OpenOptions,
+): Promise<Source> {
   const isTold = given.schema !== undefined || given.columns !== undefined;
   const options = isTold ? given : { ...reading, ...given };
   const { wanted, isOfSplit } = chooseShards(displayPath(path), files, kind, options);
@@ -144,12 +150,11 @@ async function openBy({ storage, cache, close }: Means, path: string, given: Ope
 }
 
 /** The splits that a manifest lists, or for which all files are named; undefined if these do not tell. */
-async function namedSplits(
+function namedSplits(
   path: string,
+  { files, kind }: LocatedShards,
   options: OpenOptions,
-  storage: Storage,
-): Promise<string[] | undefined> {
-  const { files, kind } = await locateShards(path, storage);
+): string[] | undefined {
   if (kind === 'alone' || files.length === 0) return undefined;
   const { wanted } = chooseShards(displayPath(path), files, kind, options);
   const names = [...new Set(wanted.map(({ split }) => split))];
