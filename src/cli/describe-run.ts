@@ -12,8 +12,7 @@ import { clipForwardFlops, clipParamSpecs, countClipParams } from '../models/cli
 import { totalSteps } from '../train/run.js';
 import { resolveModel } from '../train/tasks/clip-config.js';
 import { openTrainingData, orderOptions, type TrainingData } from '../train/training-data.js';
-
-const count = (value: number): string => value.toLocaleString('en-US');
+import { count } from './numbers.js';
 
 /** Floating-point operations in decimal units, with three digits. */
 function flops(value: number): string {

@@ -1,4 +1,4 @@
-/** Numbers on the command line. */
+/** Numbers on the command line: as it is given them, and as it tells them. */
 import { InvalidArgumentError } from 'commander';
 
 /** Parses a whole number from 1 on. */
@@ -28,3 +28,9 @@ export function positiveNumber(text: string): number {
   if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
   throw new InvalidArgumentError('Expected a number above 0.');
 }
+
+/** A share as a percentage with two decimals. */
+export const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
+
+/** A number with its thousands. */
+export const count = (value: number): string => value.toLocaleString('en-US');

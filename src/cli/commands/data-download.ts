@@ -119,7 +119,7 @@ async function download(
     'leaving; finished shards are kept, and the same command goes on. Once more to leave at once.',
   );
   const bar = new DownloadBar(process.stderr);
-  const { timeout, retryDelay, ...rest } = withoutReading(flags);
+  const { timeout, retryDelay, ...rest } = flags;
   try {
     const report = await withReading(flags, async (reading) => {
       const source = await openSource(list, reading);
@@ -146,13 +146,6 @@ async function download(
   } finally {
     watch.stop();
   }
-}
-
-/** The flags but for those that say how the list is read; its split also names the shards. */
-function withoutReading(flags: DownloadFlags) {
-  const { schema: _, format: __, column: ___, images: ____, ...rest } = flags;
-  const { cacheDir: _____, cacheMib: ______, s3Endpoint: _______, s3Anonymous: ________, ...others } = rest;
-  return others;
 }
 
 /** Hosts that are shown; the report has more. */

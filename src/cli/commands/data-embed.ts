@@ -2,10 +2,10 @@
 import { type Command, Option } from 'commander';
 import { type FeatureDtype, featureDtypes } from '../../data/features/half.js';
 import { type CaptionKind, captionKinds } from '../../data/schema.js';
-import { checkpointChoice } from '../checkpoint-choice.js';
 import { positiveInteger, share, wholeNumber } from '../numbers.js';
 import { print, printError } from '../printer.js';
 import { addReadingFlags, type ReadingFlags, withReading } from '../reading-flags.js';
+import { checkpointOption, deviceOption } from '../run-options.js';
 import { abortOnSignals } from '../signals.js';
 
 interface EmbedFlags extends ReadingFlags {
@@ -35,11 +35,7 @@ export function registerDataEmbed(data: Command): void {
         .choices(['image', ...captionKinds])
         .default('image'),
     )
-    .addOption(
-      new Option('--checkpoint <which>', 'latest, best, or a step')
-        .argParser(checkpointChoice)
-        .default('latest'),
-    );
+    .addOption(checkpointOption());
   addReadingFlags(command)
     .addOption(
       new Option('--dtype <dtype>', 'how numbers are kept').choices(featureDtypes).default('float32'),
@@ -53,13 +49,7 @@ export function registerDataEmbed(data: Command): void {
     )
     .option('--seed <number>', 'seed of the crops', wholeNumber, 0)
     .option('--workers <number>', 'decoding threads (default: one fewer than cores)', wholeNumber)
-    .addOption(
-      new Option('--device <device>', "where to compute (default: the run's own)").choices([
-        'auto',
-        'cpu',
-        'cuda',
-      ]),
-    )
+    .addOption(deviceOption())
     .option(
       '--max-skip-ratio <share>',
       "largest share of the rows that may be broken (default: the run's data.maxSkipRatio)",

@@ -4,7 +4,7 @@ import type { PlannedBatch } from '../../data/loader.js';
 import type { KindPreview, MixPreview } from '../../data/mix-preview.js';
 import type { ShardWriter } from '../../data/sources/writers.js';
 import { formatTable } from '../format-table.js';
-import { positiveInteger, wholeNumber } from '../numbers.js';
+import { count, percent, positiveInteger, wholeNumber } from '../numbers.js';
 import { print } from '../printer.js';
 import { abortOnSignals } from '../signals.js';
 import { collect } from './train.js';
@@ -104,9 +104,6 @@ function formatBatch({ step, epoch, keys, kinds, captions, sources }: PlannedBat
   const heads = ['key', ...(several ? ['set'] : []), 'kind', 'caption'];
   return `Batch ${step}, epoch ${epoch}\n${formatTable(heads, rows)}`;
 }
-
-const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
-const count = (value: number): string => value.toLocaleString('en-US');
 
 /** The figures as tables. */
 export function formatPreview(preview: MixPreview, contextLength: number): string {

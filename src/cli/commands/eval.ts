@@ -1,12 +1,12 @@
 /** `capstan eval zero-shot|retrieval`: measures a run's checkpoint. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { EvalOutcome } from '../../eval/index.js';
 import { replaceFile, requireReplaceable } from '../../replace-file.js';
-import { checkpointChoice } from '../checkpoint-choice.js';
 import type { RunEvaluation } from '../evaluate-run.js';
 import { formatTable } from '../format-table.js';
-import { share } from '../numbers.js';
+import { percent, share } from '../numbers.js';
 import { print, printError } from '../printer.js';
+import { checkpointOption, deviceOption } from '../run-options.js';
 import { untilSignal } from '../signals.js';
 
 interface EvalFlags {
@@ -30,20 +30,10 @@ const NUM_CONFUSIONS_SHOWN = 10;
 function withCommonOptions(command: Command): Command {
   return command
     .requiredOption('--run <dir>', "the run's folder")
-    .addOption(
-      new Option('--checkpoint <which>', 'latest, best, or a step')
-        .argParser(checkpointChoice)
-        .default('latest'),
-    )
+    .addOption(checkpointOption())
     .option('--data <path>', "data set to evaluate on (default: the run's own)")
     .option('--split <name>', 'split to evaluate on', 'test')
-    .addOption(
-      new Option('--device <device>', "where to compute (default: the run's own)").choices([
-        'auto',
-        'cpu',
-        'cuda',
-      ]),
-    )
+    .addOption(deviceOption())
     .option(
       '--max-skip-ratio <share>',
       "largest share of the images that may be broken and left out (default: the run's data.maxSkipRatio)",
@@ -111,8 +101,6 @@ async function evaluate(
     evaluation.dispose();
   }
 }
-
-const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
 
 /** The scores as a table, and the most frequent confusions below it. */
 export function formatOutcome({ lines, confusions }: EvalOutcome): string {

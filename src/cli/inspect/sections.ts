@@ -2,7 +2,7 @@
 import { formatBytes } from '../../assets/index.js';
 import type { DataReport, FaultGroup, RepeatReport, SourceReport } from '../../data/inspect/report.js';
 import { type Cell, escapeHtml, table } from '../../report/html.js';
-import { atMark, captionEntries, count, countsText, kindName, share, spreadText } from './words.js';
+import { captionEntries, count, countsText, kindName, share, spreadText, vocabularyTable } from './words.js';
 
 const section = (title: string, ...cards: string[]): string => {
   const shown = cards.filter((card) => card !== '');
@@ -123,33 +123,7 @@ export function overlapSection({ entities, extractor }: DataReport): string {
 
 /** How varied captions are. */
 export function vocabularySection(report: DataReport): string {
-  const [words, captions] = [atMark(report, 'byWords'), atMark(report, 'byCaptions')];
-  const marks = [
-    ...(words === undefined ? [] : [{ ...words, name: `in ${count(words.mark)} words` }]),
-    ...(captions === undefined ? [] : [{ ...captions, name: `in ${count(captions.mark)} texts` }]),
-  ];
-  const heads = [
-    'words',
-    'different',
-    ...marks.map(({ name }) => name),
-    'distinct-1',
-    'distinct-2',
-    'entities',
-  ];
-  const rows = captionEntries(report).flatMap(([kind, { vocabulary }]) => {
-    if (vocabulary === undefined) return [];
-    return [
-      [
-        kindName(kind),
-        count(vocabulary.words),
-        count(vocabulary.vocabulary),
-        ...marks.map((mark) => count(mark.vocabulary.get(kind) ?? 0)),
-        vocabulary.distinct1.toFixed(3),
-        vocabulary.distinct2.toFixed(3),
-        count(report.entities.totals[kind] ?? 0),
-      ],
-    ];
-  });
+  const { heads, rows } = vocabularyTable(report, 'in', kindName);
   if (rows.length === 0) return '';
   return section(
     'Vocabulary',

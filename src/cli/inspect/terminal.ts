@@ -9,7 +9,6 @@ import type {
 } from '../../data/inspect/report.js';
 import { formatTable } from '../format-table.js';
 import {
-  atMark,
   captionEntries,
   count,
   counted,
@@ -20,6 +19,7 @@ import {
   overlapsWithFirst,
   share,
   spreadText,
+  vocabularyTable,
 } from './words.js';
 
 /** Lines of a list that are shown; the page and the JSON have more. */
@@ -124,32 +124,7 @@ function formatCaptions(report: DataReport): string {
 }
 
 function formatVocabulary(report: DataReport): string {
-  const [words, captions] = [atMark(report, 'byWords'), atMark(report, 'byCaptions')];
-  const heads = [
-    'words',
-    'different',
-    ...(words === undefined ? [] : [`of ${count(words.mark)} words`]),
-    ...(captions === undefined ? [] : [`of ${count(captions.mark)} texts`]),
-    'distinct-1',
-    'distinct-2',
-    'entities',
-  ];
-  const rows = captionEntries(report).flatMap(([kind, { vocabulary }]) => {
-    if (vocabulary === undefined) return [];
-    return [
-      [
-        kind,
-        count(vocabulary.words),
-        count(vocabulary.vocabulary),
-        ...[words, captions].flatMap((mark) =>
-          mark === undefined ? [] : [count(mark.vocabulary.get(kind) ?? 0)],
-        ),
-        vocabulary.distinct1.toFixed(3),
-        vocabulary.distinct2.toFixed(3),
-        count(report.entities.totals[kind] ?? 0),
-      ],
-    ];
-  });
+  const { heads, rows } = vocabularyTable(report, 'of', (kind) => kind);
   return rows.length === 0 ? '' : formatTable(['vocabulary', ...heads], rows, heads);
 }
 

@@ -41,7 +41,7 @@ export const spreadText = (
 ): string => (least === most ? format(least) : `${format(least)} / ${format(median)} / ${format(most)}`);
 
 /** The largest mark that all curves reach, with the vocabulary that each has there. */
-export function atMark(
+function atMark(
   report: DataReport,
   curve: 'byWords' | 'byCaptions',
 ): { readonly mark: number; readonly vocabulary: ReadonlyMap<TextColumn, number> } | undefined {
@@ -55,6 +55,41 @@ export function atMark(
   const at = (points: readonly VocabularyPoint[]): number =>
     (points.find((point) => point[of] === mark) as VocabularyPoint).vocabulary;
   return { mark, vocabulary: new Map(curves.map(([kind, points]) => [kind, at(points)])) };
+}
+
+/**
+ * How varied the captions of each kind are: heads and rows of a table, without the head of the kinds.
+ *
+ * @param before what stands before a mark's number
+ * @param nameOf what a kind is called
+ */
+export function vocabularyTable(
+  report: DataReport,
+  before: 'in' | 'of',
+  nameOf: (kind: TextColumn) => string,
+): { readonly heads: string[]; readonly rows: string[][] } {
+  const [words, captions] = [atMark(report, 'byWords'), atMark(report, 'byCaptions')];
+  const marks = [
+    ...(words === undefined ? [] : [{ ...words, name: `${before} ${count(words.mark)} words` }]),
+    ...(captions === undefined ? [] : [{ ...captions, name: `${before} ${count(captions.mark)} texts` }]),
+  ];
+  const named = marks.map(({ name }) => name);
+  const heads = ['words', 'different', ...named, 'distinct-1', 'distinct-2', 'entities'];
+  const rows = captionEntries(report).flatMap(([kind, { vocabulary }]) => {
+    if (vocabulary === undefined) return [];
+    return [
+      [
+        nameOf(kind),
+        count(vocabulary.words),
+        count(vocabulary.vocabulary),
+        ...marks.map((mark) => count(mark.vocabulary.get(kind) ?? 0)),
+        vocabulary.distinct1.toFixed(3),
+        vocabulary.distinct2.toFixed(3),
+        count(report.entities.totals[kind] ?? 0),
+      ],
+    ];
+  });
+  return { heads, rows };
 }
 
 /** The columns of captions with what they hold. */

@@ -1,5 +1,6 @@
 /** The quickstart's figures: scores per seed, their mean and spread, each against chance. */
 import { mean, sampleDeviation } from '../../eval/statistics.js';
+import { percent } from '../numbers.js';
 
 /** A score of one seed. */
 export interface Score {
@@ -55,8 +56,6 @@ export function summariseSeeds(seeds: readonly SeedScores[]): Record<string, Sco
     }),
   );
 }
-
-const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
 
 /** Column heads of {@link scoreRows}. */
 export const SCORE_COLUMNS = [
